@@ -1,0 +1,35 @@
+"""boxless finds, counts and classifies every object in an image, learning without a single box.
+
+Importing it imports neither torch nor Lightning; each name loads what it needs when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boxless.engine.evaluation import evaluate
+    from boxless.engine.run import train
+    from boxless.errors import BoxlessError
+    from boxless.instances import Instances
+    from boxless.models import load
+
+__version__ = "0.1.0"
+__all__ = ["BoxlessError", "Instances", "evaluate", "load", "train"]
+
+_HOMES = {
+    "BoxlessError": "boxless.errors",
+    "Instances": "boxless.instances",
+    "evaluate": "boxless.engine.evaluation",
+    "load": "boxless.models",
+    "train": "boxless.engine.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'boxless' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

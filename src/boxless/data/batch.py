@@ -1,0 +1,36 @@
+"""What a training step and an evaluation see: a batch of images, and what is known about each."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images with the labels of what they hold; places and sizes only for evaluation.
+
+    Attributes:
+        images: (B, C, H, W) float32 in [0, 1].
+        labels: (B, N) int64 class ids, in no order; −1 pads.
+        centers: (B, N, 2) x and y, pixels; never seen by a weakly supervised training.
+        sizes: (B, N, 2) width and height, pixels.
+        extents: (B, 2) height and width of the part of each image that is no padding; None where there is none.
+    """
+
+    images: Tensor
+    labels: Tensor
+    centers: Tensor | None = None
+    sizes: Tensor | None = None
+    extents: Tensor | None = None
+
+    def counts(self, classes: int) -> Tensor:
+        """(B, classes) float32: how many of each class each image holds."""
+        present = self.labels >= 0
+        counts = torch.zeros(len(self.labels), classes, device=self.labels.device)
+        return counts.scatter_add_(1, self.labels.clamp_min(0), present.float())
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in tensors.items() if value is not None})

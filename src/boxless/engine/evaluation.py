@@ -1,0 +1,153 @@
+"""Evaluate a model: the papers' measures on images whose objects are known."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from boxless.data.folder import check_images, read_folder
+from boxless.engine.recipe import DataConfig
+from boxless.engine.sources import Images, Source, evaluation_loader, test_scenes
+from boxless.engine.truth import truths_of
+from boxless.errors import BoxlessError
+from boxless.instances import Instances
+from boxless.methods.detector import Detector
+from boxless.metrics.average_precision import AveragePrecision, average_precision
+from boxless.metrics.center_detection import CenterScores, center_scores
+from boxless.metrics.confusion import confusion_matrix
+from boxless.metrics.counting import CountingScores, counting_scores
+from boxless.metrics.detection import DetectionScores, detection_scores
+from boxless.metrics.offsets import OffsetStatistics, offset_statistics
+from boxless.models import load
+
+Number = int | Literal["true"] | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model reaches on a set of images. Shares are in [0, 1]; see ``boxless.metrics`` for each.
+
+    Attributes:
+        detection, centers, average_precision, confusion, offsets: None where the true places are not known.
+        images, seconds: how many, and how long their detection took.
+        predicted, true: of each image, in order.
+        problems: one sentence for each image that was skipped.
+    """
+
+    class_names: tuple[str, ...]
+    counting: CountingScores
+    classification: float
+    images: int
+    seconds: float
+    detection: DetectionScores | None = None
+    centers: CenterScores | None = None
+    average_precision: AveragePrecision | None = None
+    confusion: NDArray[np.int64] | None = None
+    offsets: OffsetStatistics | None = None
+    predicted: list[Instances] = field(default_factory=list, repr=False)
+    true: list[Instances] = field(default_factory=list, repr=False)
+    problems: list[str] = field(default_factory=list)
+
+    def metrics(self) -> dict[str, float]:
+        """The measures by name, as plain numbers."""
+        found: dict[str, float] = {"images": self.images, "classification": self.classification}
+        if self.detection is not None:
+            found |= {"localization": self.detection.localization, "both": self.detection.both}
+        if self.centers is not None:
+            found |= {name: getattr(self.centers, name) for name in ("precision", "recall", "f1")}
+        if self.average_precision is not None:
+            found["average_precision"] = self.average_precision.mean
+            found["average_precision_of_any_class"] = self.average_precision.class_agnostic
+        if self.offsets is not None:
+            found["median_offset"] = self.offsets.median_distance
+        counting = asdict(self.counting)
+        found |= {name: counting[name] for name in ("total_error", "class_error", "exact_total", "exact_multiset")}
+        return found
+
+
+def evaluate(
+    model: Detector | str | Path,
+    data: DataConfig | str | Path,
+    *,
+    images: int = 5000,
+    k: Number = None,
+    threshold: float | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Detect in every image of a set and compare with the truth.
+
+    Args:
+        model: a detector, a run, or the name of a shipped model.
+        data: scenes of test glyphs, or a user's folder, whose broken images are skipped and named.
+        images: how many scenes to compose; a folder is taken whole.
+        k: instances an image, see ``Detector.detect``; "true" tells the model the true number of each image.
+        threshold: see ``Detector.detect``.
+        seed: of the scenes.
+
+    Raises:
+        BoxlessError: the model, the folder or a setting is not usable.
+    """
+    detector = model if isinstance(model, Detector) else load(model)
+    source, problems = _source(detector, data, images, seed)
+    predicted: list[Instances] = []
+    true: list[Instances] = []
+    places_known, seconds = True, 0.0
+    for batch in evaluation_loader(source):
+        truth = truths_of(batch, source.class_names)
+        places_known &= batch.centers is not None
+        began = time.perf_counter()
+        found = detector.detect(
+            _cropped(batch.images, batch.extents),
+            k=max(1, *(len(one) for one in truth)) if k == "true" else k,
+            threshold=threshold,
+        )
+        seconds += time.perf_counter() - began
+        predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
+        true += truth
+    scores = detection_scores(predicted, true)
+    known: dict[str, Any] = {}
+    if places_known:
+        known = {
+            "detection": scores,
+            "centers": center_scores(predicted, true),
+            "average_precision": average_precision(predicted, true),
+            "confusion": confusion_matrix(predicted, true, len(source.class_names)),
+            "offsets": offset_statistics(predicted, true),
+        }
+    return Evaluation(
+        class_names=source.class_names,
+        counting=counting_scores(predicted, true, len(source.class_names)),
+        classification=scores.classification,
+        images=len(true),
+        seconds=seconds,
+        predicted=predicted,
+        true=true,
+        problems=problems,
+        **known,
+    )
+
+
+def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: int) -> tuple[Source, list[str]]:
+    config = detector.config
+    if isinstance(data, DataConfig) and data.folder is None:
+        scenes = test_scenes(data, size, seed)
+        if scenes.class_names != config.class_names:
+            raise BoxlessError(f"The model knows {', '.join(config.class_names)}, the scenes other classes.")
+        return scenes, []
+    folder, problems = check_images(
+        read_folder(data.folder if isinstance(data, DataConfig) and data.folder else str(data), config.class_names)
+    )
+    if not folder.images:
+        raise BoxlessError(f"No image of {folder.root} can be read; the first: {(problems or ['there is none'])[0]}")
+    return Images(folder, config.channels, config.max_side, places=True), problems
+
+
+def _cropped(images: Tensor, extents: Tensor | None) -> list[Tensor]:
+    if extents is None:
+        return list(images)
+    return [image[:, :height, :width] for image, (height, width) in zip(images, extents.tolist(), strict=True)]

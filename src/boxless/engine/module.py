@@ -1,0 +1,109 @@
+"""What the training of every method shares: the step counter, averages of losses, validation, a stop at nonsense."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from boxless.data.batch import Batch
+from boxless.engine.truth import truths_of
+from boxless.errors import BoxlessError
+from boxless.instances import Instances
+from boxless.methods.detector import Detector
+from boxless.metrics.modules import CountingMetric, DetectionMetric
+
+
+class TrainingDiverged(BoxlessError):
+    """A loss is not finite; ``batch`` is what it happened on."""
+
+    def __init__(self, name: str, step: int, samples: list[int]) -> None:
+        super().__init__(
+            f"{name} is not finite at step {step}, in sample {', '.join(map(str, samples))} of the batch; "
+            "look at the batch that was saved, or lower the learning rates."
+        )
+        self.name, self.step = name, step
+
+
+class TrainingModule(L.LightningModule):
+    """Base of the methods' trainings: manual optimization, one :class:`Batch` a step.
+
+    Args:
+        model: to train.
+        steps: of the whole training.
+    """
+
+    settings_type: type[Any]
+    model: Any
+
+    def __init__(self, model: Detector, steps: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.steps = steps
+        self.register_buffer("step_count", torch.zeros((), dtype=torch.int64))
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self.detection = DetectionMetric()
+        self.counting = CountingMetric(len(model.config.class_names))
+        self._places_known = False
+
+    step_count: Tensor
+
+    @property
+    def steps_done(self) -> int:
+        """Steps taken since the training began, also before a resume."""
+        return int(self.step_count)
+
+    @property
+    def trained_model(self) -> Detector:
+        """The model to validate, to keep and to use."""
+        found: Detector = self.model
+        return found
+
+    def finish_step(self) -> None:
+        """Count a step; every ``training_step`` ends with it."""
+        self.step_count += 1
+
+    def note(self, name: str, values: Tensor) -> None:
+        """Add values, one a sample, to the averages that are logged at the end of the epoch.
+
+        Raises:
+            TrainingDiverged: one of them is not finite.
+        """
+        values = values.detach()
+        finite = values.isfinite().flatten(1).all(1) if values.ndim > 1 else values.isfinite()
+        if not bool(finite.all()):
+            raise TrainingDiverged(name, self.steps_done, (~finite).nonzero().flatten().tolist())
+        total, number = self._sums.get(name, (values.new_zeros(()), 0))
+        self._sums[name] = (total + values.mean(), number + 1)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the averages of the epoch."""
+        averages = {name: total / number for name, (total, number) in self._sums.items()}
+        self._sums.clear()
+        self.log_dict(averages, sync_dist=True)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Detect with the trained model, in eval mode, and compare."""
+        extents = batch.extents.tolist() if batch.extents is not None else [batch.images.shape[2:]] * len(batch.images)
+        images = [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
+        found: list[Instances] = self.trained_model.detect(images)
+        truth = truths_of(batch, self.trained_model.config.class_names)
+        self._places_known = batch.centers is not None
+        self.detection.update(found, truth)
+        self.counting.update(found, truth)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the measures; ``val/score`` chooses the best checkpoint."""
+        detection, counting = self.detection.compute(), self.counting.compute()
+        measures = {"val/classification": detection.classification, "val/exact_counts": counting.exact_multiset}
+        if self._places_known:
+            measures |= {"val/localization": detection.localization, "val/both": detection.both}
+        measures["val/score"] = detection.both if self._places_known else detection.classification
+        self.detection.reset()
+        self.counting.reset()
+        self.log_dict(measures)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """A frozen dataclass is moved by itself."""
+        return batch.to(device)

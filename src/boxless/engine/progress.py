@@ -1,0 +1,77 @@
+"""Progress of a training: one bar over all steps with rate and time left, one line an epoch."""
+
+import time
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingProgress(Callback):
+    """A bar where there is a terminal; lines alone where there is none."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
+        self.epochs, self.steps = epochs, epochs * steps_per_epoch
+        self.console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._began, self._first = 0.0, 0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._began, self._first = time.monotonic(), int(module.steps_done)  # type: ignore[arg-type]
+        if trainer.is_global_zero and self.console.is_terminal:
+            self._bar = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=self.console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("steps", total=self.steps, completed=self._first, rate="")
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._bar is not None:
+            done = module.steps_done
+            self._bar.update(self._task, completed=done, rate=f"{self._rate(done):.1f} steps/s")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        done = module.steps_done
+        left = (self.steps - done) / max(self._rate(done), 1e-9)
+        shown = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        percents = [f"{name[4:]} {100 * shown[name]:.1f} %" for name in VALIDATED if name in shown]
+        losses = [f"{name[5:]} {value:.4g}" for name, value in shown.items() if name.startswith("loss/")]
+        self.console.print(
+            f"step {done:,} of {self.steps:,}: {', '.join(percents + losses)}; "
+            f"{self._rate(done):.2f} steps/s, {_clock(time.monotonic() - self._began)} gone, {_clock(left)} left",
+            soft_wrap=True,
+        )
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _rate(self, done: int) -> float:
+        return (done - self._first) / max(time.monotonic() - self._began, 1e-9)
+
+
+VALIDATED = ("val/localization", "val/classification", "val/both", "val/exact_counts")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,143 @@
+"""A recipe: everything that a training depends on, as plain values in one YAML file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from boxless.data.files import write_atomically
+from boxless.errors import BoxlessError
+from boxless.plain import from_plain
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to learn from: scenes of glyphs, or a folder.
+
+    Attributes:
+        folder: a user's folder (see ``boxless.data.folder``); scenes are composed where it is not given.
+        layout: of the scenes: mnist-hard, -crowded, -3, -easy, -uneven or -k.
+        counts: how many glyphs a scene has, one of these; the layout's own by default.
+        glyphs: "mnist", or "digits", which need no download.
+        train_size: scenes to train on; afterwards they come again.
+        validation_size: scenes to validate on, of glyphs that no training scene has.
+        validation_share: share of a folder's images to validate on.
+    """
+
+    folder: str | None = None
+    layout: str = "mnist-hard"
+    counts: tuple[int, ...] | None = None
+    glyphs: str = "mnist"
+    train_size: int = 50_000
+    validation_size: int = 512
+    validation_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, and on what terms.
+
+    Attributes:
+        steps: batches in all; rounded up to whole epochs.
+        batch_size: images a step, over all processes together.
+        steps_per_epoch: after so many steps comes a validation and a checkpoint.
+        seed: of weights, scenes and order.
+        precision: "auto" takes bfloat16 where the machine has the units for it, "32" never.
+        compile: ``torch.compile`` the networks; None where the machine can and the training is long enough to gain.
+    """
+
+    steps: int = 4000
+    batch_size: int = 16
+    steps_per_epoch: int = 200
+    seed: int = 0
+    precision: Literal["auto", "32"] = "auto"
+    compile: bool | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.batch_size, self.steps_per_epoch) < 1:
+            raise ValueError("steps, batch_size and steps_per_epoch are at least 1.")
+
+    @property
+    def epochs(self) -> int:
+        """Validations, and checkpoints."""
+        return -(-self.steps // self.steps_per_epoch)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method and its settings.
+
+    Attributes:
+        method: a name of ``boxless.methods.registry``.
+        data, run: see there.
+        model: settings of the method's model; class names come from the data.
+        training: settings of the method's training.
+    """
+
+    method: str
+    data: DataConfig = field(default_factory=DataConfig)
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def recipe_names() -> list[str]:
+    """The recipes in the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def read_recipe(recipe: str | Path) -> Recipe:
+    """A recipe of the package by its name, or a YAML file.
+
+    Raises:
+        BoxlessError: there is none of that name, or the file is no recipe.
+    """
+    packaged = RECIPES / f"{recipe}.yaml"
+    path = packaged if packaged.is_file() else Path(recipe)
+    if not path.is_file():
+        raise BoxlessError(f"There is no recipe or file {recipe}; the recipes are {', '.join(recipe_names())}.")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BoxlessError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from error
+    return recipe_from(values, str(path))
+
+
+def recipe_from(values: Any, where: str) -> Recipe:
+    """A recipe from plain values; ``where`` they come from is for the messages.
+
+    Raises:
+        BoxlessError: a name or a value is wrong.
+    """
+    if not isinstance(values, Mapping):
+        raise BoxlessError(f"{where} is no recipe: it has no method.")
+    sections = {name: values.get(name) or {} for name in ("data", "model", "training", "run")}
+    unknown = [str(name) for name in values if name != "method" and name not in sections]
+    if unknown:
+        raise BoxlessError(f"{where} has the unknown {', '.join(unknown)}; known are method, {', '.join(sections)}.")
+    for name in ("model", "training"):
+        if not isinstance(sections[name], Mapping):
+            raise BoxlessError(f"{where}: {name} is {sections[name]!r}, where names and values are needed.")
+    return Recipe(
+        method=str(values.get("method", "")),
+        data=from_plain(DataConfig, sections["data"], f"{where}: data"),
+        model=dict(sections["model"]),
+        training=dict(sections["training"]),
+        run=from_plain(RunConfig, sections["run"], f"{where}: run"),
+    )
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe as YAML that :func:`read_recipe` reads."""
+    write_atomically(path, yaml.safe_dump(_listed(asdict(recipe)), sort_keys=False))
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists: safe YAML knows no tuples."""
+    if isinstance(value, Mapping):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value

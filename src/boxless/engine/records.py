@@ -1,0 +1,144 @@
+"""What a run leaves for programs: ``metrics.jsonl`` and ``record.json``; TensorBoard is for people."""
+
+import json
+import os
+import subprocess
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers.logger import Logger
+
+from boxless.data.files import write_atomically
+from boxless.hardware import machine
+from boxless.plain import from_plain
+
+METRICS_FILE, RECORD_FILE = "metrics.jsonl", "record.json"
+
+
+class JsonLines(Logger):
+    """Appends what is logged, a line at a time; :func:`read_metrics` joins the lines of an epoch.
+
+    After a resume, lines of epochs that will be trained again are dropped.
+
+    Args:
+        run: the run directory.
+        epochs_done: lines of later epochs are of a part that was lost.
+    """
+
+    def __init__(self, run: Path, epochs_done: int) -> None:
+        super().__init__()
+        self.path = run / METRICS_FILE
+        if self.path.exists():
+            kept = [json.dumps(row) + "\n" for row in read_metrics(run) if row["epoch"] < epochs_done]
+            write_atomically(self.path, "".join(kept))
+
+    @property
+    def name(self) -> str:
+        return "jsonl"
+
+    @property
+    def version(self) -> int:
+        return 0
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Settings are in config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append a line, synced."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(metrics)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The values of each epoch in a run's ``metrics.jsonl``; a line that was cut off by a kill is left out."""
+    path = Path(run) / METRICS_FILE
+    epochs: dict[float, dict[str, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        epochs.setdefault(row.get("epoch", 0), {}).update(row)
+    return list(epochs.values())
+
+
+def curves(run: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Each logged value over the epochs: name to (epochs, values)."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for row in read_metrics(run):
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                epochs, values = found.setdefault(name, ([], []))
+                epochs.append(row.get("epoch", len(epochs)) + 1)
+                values.append(value)
+    return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """Who trained a run: for the lab record.
+
+    Attributes:
+        commit: of the checkout; "+" at its end for changed files; "" where the package is installed.
+        machine: see :func:`boxless.hardware.machine`.
+        seconds: of training, over all resumes, what was lost by kills left out.
+        steps: taken.
+    """
+
+    commit: str
+    machine: str
+    seconds: float
+    steps: int
+
+
+def read_record(run: Path) -> Record | None:
+    """The record of a run, if it has one."""
+    path = Path(run) / RECORD_FILE
+    return from_plain(Record, json.loads(path.read_text(encoding="utf-8")), str(path)) if path.is_file() else None
+
+
+class KeepRecord(Callback):
+    """Writes ``record.json`` after each epoch; its seconds travel with the checkpoint."""
+
+    def __init__(self, run: Path) -> None:
+        self.run, self.seconds, self._mark = run, 0.0, 0.0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._mark = time.monotonic()
+
+    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+        now = time.monotonic()
+        self.seconds, self._mark = self.seconds + now - self._mark, now
+        if trainer.is_global_zero:
+            record = Record(commit(), machine(), round(self.seconds, 1), module.steps_done)
+            write_atomically(self.run / RECORD_FILE, json.dumps(asdict(record), indent=2))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]
+
+
+def commit() -> str:
+    """The commit of the checkout that the package runs from, with "+" if files differ; "" outside of one."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=here, capture_output=True, text=True
+        )
+    except OSError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

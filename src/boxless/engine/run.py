@@ -1,0 +1,195 @@
+"""A training run: a recipe in, a run directory out."""
+
+import logging
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from boxless.data.files import write_atomically
+from boxless.engine.checkpoints import (
+    LAST,
+    AtomicCheckpoints,
+    SaveBadBatch,
+    checkpoint_callbacks,
+    read_checkpoint,
+)
+from boxless.engine.module import TrainingModule
+from boxless.engine.progress import TrainingProgress
+from boxless.engine.recipe import Recipe, read_recipe, write_recipe
+from boxless.engine.records import JsonLines, KeepRecord
+from boxless.engine.sources import evaluation_loader, training_loader, training_sources
+from boxless.errors import BoxlessError
+from boxless.hardware import can_compile, has_bf16
+from boxless.methods.detector import Detector
+from boxless.methods.registry import model_type, training_type
+from boxless.models import load
+from boxless.plain import from_plain
+
+RECIPE_FILE, PROBLEMS_FILE = "config.yaml", "problems.txt"
+LONG_ENOUGH_TO_COMPILE = 500  # steps
+
+
+def train(
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    max_time: float | None = None,
+    devices: int = 1,
+    progress: bool = True,
+) -> Detector:
+    """Train by a recipe and leave a run directory that is complete in itself.
+
+    It holds ``config.yaml`` (the recipe), ``model.json`` and ``model.safetensors`` (the best model so far, for
+    ``boxless.load``), ``last.ckpt`` and ``best.ckpt`` (the training state), ``metrics.jsonl``, and TensorBoard's
+    events in ``tensorboard/``.
+
+    Args:
+        recipe: a recipe, its name, or a YAML file.
+        out: the run directory; must not hold a run yet, unless ``resume``.
+        resume: go on where the run stopped, to the same end, to the bit on one machine.
+        max_time: stop after so many seconds, at the end of an epoch; ``resume`` goes on.
+        devices: processes (on a CPU) or GPUs.
+        progress: show it.
+
+    Returns:
+        The best model on the validation images.
+
+    Raises:
+        BoxlessError: the recipe, the data or the directory are not usable.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    run = Path(out)
+    checkpoint = _prepared(run, recipe, resume)
+    L.seed_everything(recipe.run.seed, verbose=False)
+    module, loaders = build(recipe, devices=devices, problems_file=run / PROBLEMS_FILE)
+    epochs_done = 0 if checkpoint is None else int(read_checkpoint(checkpoint)["epoch"]) + 1
+    with _quiet():
+        trainer = _trainer(recipe, run, epochs_done, max_time, devices, progress)
+        trainer.fit(module, loaders[0](trainer), loaders[1](trainer), ckpt_path=checkpoint)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return load(run)
+
+
+def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -> tuple[TrainingModule, Sequence[Any]]:
+    """The training module of a recipe, and two functions from a trainer to its loaders (training, validation).
+
+    Raises:
+        BoxlessError: a setting or the data are not usable.
+    """
+    kind = model_type(recipe.method)
+    fields = {"channels": 1, "max_side": None} | recipe.model
+    train_source, validation_source, problems = training_sources(
+        recipe.data, recipe.run.seed, fields["channels"], fields["max_side"]
+    )
+    if problems and problems_file is not None:
+        write_atomically(problems_file, "\n".join(problems) + "\n")
+    for problem in problems:
+        logging.getLogger("boxless").warning("skipped: %s", problem)
+    config = from_plain(kind.config_type, recipe.model | {"class_names": train_source.class_names}, "model")
+    training = training_type(recipe.method)
+    settings = from_plain(training.settings_type, recipe.training, "training")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    compile = recipe.run.compile
+    if compile is None:
+        compile = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE and can_compile(device) and recipe.data.folder is None
+    model = kind(config).to(memory_format=torch.channels_last)
+    module: TrainingModule = training(model, settings, recipe.run.epochs * recipe.run.steps_per_epoch, compile)
+    run = recipe.run
+
+    def training_part(trainer: L.Trainer) -> Any:
+        rank, world = trainer.global_rank, trainer.world_size
+        return training_loader(train_source, run.batch_size, run.steps_per_epoch, run.seed, rank, world)
+
+    def validation_part(trainer: L.Trainer) -> Any:
+        return evaluation_loader(validation_source, 64, trainer.global_rank, trainer.world_size)
+
+    return module, (training_part, validation_part)
+
+
+def _prepared(run: Path, recipe: Recipe, resume: bool) -> Path | None:
+    """The run directory with the recipe in it; the checkpoint to go on from, if there is one."""
+    checkpoint = run / f"{LAST}.ckpt"
+    if resume:
+        if not (run / RECIPE_FILE).is_file():
+            raise BoxlessError(f"{run} holds no run to resume: it has no {RECIPE_FILE}; train without --resume.")
+        return checkpoint if checkpoint.is_file() else None
+    if (run / RECIPE_FILE).exists():
+        raise BoxlessError(f"{run} holds a run already; go on with --resume, or give another directory by --out.")
+    if recipe.data.folder is not None:
+        recipe = replace(recipe, data=replace(recipe.data, folder=str(Path(recipe.data.folder).resolve())))
+    write_recipe(run / RECIPE_FILE, recipe)
+    return None
+
+
+def _trainer(
+    recipe: Recipe, run: Path, epochs_done: int, max_time: float | None, devices: int, progress: bool
+) -> L.Trainer:
+    settings = recipe.run
+    bf16 = settings.precision == "auto" and has_bf16("cuda" if torch.cuda.is_available() else "cpu")
+    callbacks: list[Callback] = [*checkpoint_callbacks(run), KeepRecord(run), SaveBadBatch(run)]
+    if progress:
+        callbacks.append(TrainingProgress(settings.epochs, settings.steps_per_epoch))
+    if max_time is not None:
+        callbacks.append(StopInTime(max_time))
+    return L.Trainer(
+        accelerator="auto",
+        devices=devices,
+        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=settings.epochs,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=[TensorBoardLogger(run, name="", version="tensorboard"), JsonLines(run, epochs_done)],
+        plugins=[AtomicCheckpoints()],
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        default_root_dir=run,
+    )
+
+
+class StopInTime(Callback):
+    """Ends the run at the end of the epoch after which another would not end in time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self._epoch_began = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._epoch_began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        now = time.monotonic()
+        if now + (now - self._epoch_began) > self.deadline:
+            trainer.should_stop = True
+
+
+class _quiet(warnings.catch_warnings):
+    """Silences Lightning's advice that does not apply here; its own logger speaks of errors alone."""
+
+    def __enter__(self) -> Any:
+        result = super().__enter__()
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", message=".*num_workers.*|.*does not have many workers.*")
+        loggers = [name for name in logging.root.manager.loggerDict if name.startswith("lightning")]
+        self._levels = {name: logging.getLogger(name).level for name in loggers}
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        return result
+
+    def __exit__(self, *details: Any) -> None:
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
+        super().__exit__(*details)
+

@@ -1,0 +1,197 @@
+"""Where batches come from: scenes or a folder, always by index, the same batch for the same step."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from boxless.data.batch import Batch
+from boxless.data.folder import Folder, check_images, read_folder, split
+from boxless.data.glyphs import Glyphs, load_glyphs
+from boxless.data.hashing import uniforms
+from boxless.data.images import to_tensor
+from boxless.data.resize import centers_to_fitted, fit, pad_batch, sizes_to_fitted
+from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
+from boxless.engine.recipe import DataConfig
+from boxless.errors import BoxlessError
+
+TRAIN, VALIDATION, TEST = 0, 1, 2  # streams of scenes
+HELD_OUT = 12  # every so many-th training glyph is kept for validation scenes
+
+
+class Source(Protocol):
+    """Images by index."""
+
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+    def batch(self, indices: Tensor) -> Batch:
+        """The images of these indices, (B,) int64."""
+        ...
+
+
+class Scenes:
+    """A fixed number of scenes, composed when asked for."""
+
+    def __init__(self, generator: SceneGenerator, size: int) -> None:
+        self.generator, self.size = generator, size
+        self.class_names = generator.glyphs.class_names
+
+    def __len__(self) -> int:
+        return self.size
+
+    def batch(self, indices: Tensor) -> Batch:
+        return self.generator.compose(indices)
+
+
+class Images:
+    """The images of a folder, shrunk to fit and padded to one size; kept in memory as 8 bits while they are few.
+
+    Args:
+        folder: checked already.
+        channels: 1 or 3.
+        max_side: in pixels.
+        places: give the true boxes, where all images of a batch have them, and the labels of the boxes.
+    """
+
+    KEPT_BYTES = 2**31
+
+    def __init__(self, folder: Folder, channels: int, max_side: int | None, places: bool) -> None:
+        self.folder, self.channels, self.max_side, self.places = folder, channels, max_side, places
+        self.class_names = folder.class_names
+        self._kept: dict[int, tuple[Tensor, tuple[float, float]]] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.folder.images)
+
+    def batch(self, indices: Tensor) -> Batch:
+        entries = [self.folder.images[index] for index in indices.tolist()]
+        loaded = [self._image(index) for index in indices.tolist()]
+        images, extents = pad_batch([image.float() / 255 for image, _ in loaded])
+        truths = [entry.truth for entry in entries if self.places and entry.truth is not None]
+        if len(truths) < len(entries):
+            labels = _padded([torch.tensor(entry.labels, dtype=torch.int64) for entry in entries], -1)
+            return Batch(images, labels, extents=torch.tensor(extents))
+        scales = [scale for _, scale in loaded]
+        centers = [centers_to_fitted(torch.from_numpy(t.centers), s) for t, s in zip(truths, scales, strict=True)]
+        sizes = [sizes_to_fitted(torch.from_numpy(t.sizes), s) for t, s in zip(truths, scales, strict=True)]
+        labels = _padded([torch.from_numpy(truth.labels) for truth in truths], -1)
+        return Batch(images, labels, _padded(centers, 0), _padded(sizes, 0), torch.tensor(extents))
+
+    def _image(self, index: int) -> tuple[Tensor, tuple[float, float]]:
+        if index not in self._kept:
+            image, scale = fit(to_tensor(self.folder.images[index].path, self.channels), self.max_side)
+            stored = (image * 255).round().to(torch.uint8)
+            if self._bytes + stored.nbytes > self.KEPT_BYTES:
+                return stored, scale
+            self._bytes += stored.nbytes
+            self._kept[index] = (stored, scale)
+        return self._kept[index]
+
+
+def training_sources(
+    data: DataConfig, seed: int, channels: int, max_side: int | None
+) -> tuple[Source, Source, list[str]]:
+    """What to train on, what to validate on, and one sentence for each image that cannot be read.
+
+    Raises:
+        BoxlessError: the layout, the glyphs or the folder are not usable.
+    """
+    if data.folder is None:
+        held_out = torch.arange(len(load_glyphs(data.glyphs, "train").labels)) % HELD_OUT == 0
+        glyphs = load_glyphs(data.glyphs, "train")
+        train = SceneGenerator(_subset(glyphs, ~held_out), _layout(data), seed, TRAIN)
+        validation = SceneGenerator(_subset(glyphs, held_out), _layout(data), seed, VALIDATION)
+        return Scenes(train, data.train_size), Scenes(validation, data.validation_size), []
+    folder, problems = check_images(read_folder(data.folder))
+    if not folder.images:
+        raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
+    train_part, validation_part = split(folder, data.validation_share, seed)
+    train_source = Images(train_part, channels, max_side, places=False)
+    return train_source, Images(validation_part, channels, max_side, places=True), problems
+
+
+def test_scenes(data: DataConfig, size: int, seed: int = 0) -> Scenes:
+    """Scenes of test glyphs, which no training and no validation has seen."""
+    return Scenes(SceneGenerator(load_glyphs(data.glyphs, "test"), _layout(data), seed, TEST), size)
+
+
+def _layout(data: DataConfig) -> Layout:
+    if data.layout not in LAYOUTS:
+        raise BoxlessError(f"There is no layout {data.layout!r}; there are {', '.join(LAYOUTS)}.")
+    layout = LAYOUTS[data.layout]
+    return layout if data.counts is None else replace(layout, counts=data.counts)
+
+
+def _padded(rows: list[Tensor], value: float) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+
+def _subset(glyphs: Glyphs, chosen: Tensor) -> Glyphs:
+    return replace(glyphs, images=glyphs.images[chosen], labels=glyphs.labels[chosen])
+
+
+class _Steps(Dataset[Batch]):
+    """Batch by number of the step; under DDP the part of it that is this process's."""
+
+    def __init__(self, source: Source, batch_size: int, seed: int | None, rank: int, world: int) -> None:
+        self.source, self.batch_size, self.seed, self.rank, self.world = source, batch_size, seed, rank, world
+        self._order = lru_cache(maxsize=2)(self._new_order)
+
+    def __getitem__(self, step: int) -> Batch:
+        places = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        if self.seed is None:
+            places = places[places < len(self.source)]
+        return self.source.batch(self._indices(places)[self.rank :: self.world])
+
+    def _indices(self, places: Tensor) -> Tensor:
+        """Places in the order of training to indices: each time round the source in a new order."""
+        size = len(self.source)
+        if self.seed is None:
+            return places
+        rounds, within = places // size, places % size
+        indices = torch.empty_like(places)
+        for number in rounds.unique().tolist():
+            indices[rounds == number] = self._order(number)[within[rounds == number]]
+        return indices
+
+    def _new_order(self, number: int) -> Tensor:
+        assert self.seed is not None
+        return uniforms((self.seed, number), torch.arange(len(self.source)), 1)[:, 0].argsort()
+
+
+class _EpochSampler(Sampler[int]):
+    """The numbers of the steps of an epoch; Lightning says which epoch, also after a resume."""
+
+    def __init__(self, steps_per_epoch: int) -> None:
+        self.steps_per_epoch, self.epoch = steps_per_epoch, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.epoch * self.steps_per_epoch, (self.epoch + 1) * self.steps_per_epoch))
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+
+def training_loader(
+    source: Source, batch_size: int, steps_per_epoch: int, seed: int, rank: int = 0, world: int = 1
+) -> DataLoader[Batch]:
+    """Endless shuffled batches, in epochs of so many steps; what a step sees depends on its number alone."""
+    if batch_size % world:
+        raise BoxlessError(f"A batch of {batch_size} cannot be shared by {world} processes; change run.batch_size.")
+    steps = _Steps(source, batch_size, seed, rank, world)
+    return DataLoader(steps, batch_size=None, sampler=_EpochSampler(steps_per_epoch))
+
+
+def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
+    """Every image once, in order."""
+    steps = _Steps(source, batch_size, None, rank, world)
+    return DataLoader(steps, batch_size=None, sampler=range(-(-len(source) // batch_size)))

@@ -1,0 +1,18 @@
+"""The truth of a batch as Instances."""
+
+import numpy as np
+
+from boxless.data.batch import Batch
+from boxless.instances import Instances
+
+
+def truths_of(batch: Batch, class_names: tuple[str, ...]) -> list[Instances]:
+    """The true instances of each image; where places are not known they are zero, and only the labels count."""
+    labels = batch.labels.cpu().numpy()
+    places = np.zeros((*labels.shape, 2), np.float32)
+    centers = places if batch.centers is None else batch.centers.cpu().numpy()
+    sizes = places if batch.sizes is None else batch.sizes.cpu().numpy()
+    return [
+        Instances(c[l >= 0], s[l >= 0], labels=l[l >= 0], class_names=class_names)
+        for c, s, l in zip(centers, sizes, labels, strict=True)
+    ]

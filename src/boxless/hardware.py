@@ -1,0 +1,40 @@
+"""What the machine can do: mixed precision, compilation, and its name for the record."""
+
+import platform
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+
+import torch
+
+
+@lru_cache(maxsize=4)
+def has_bf16(device: str = "cpu") -> bool:
+    """Whether the device has units for bfloat16 (a CPU with AMX or AVX512-BF16, a GPU from Ampere on)."""
+    if device == "cpu":
+        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
+    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def autocast(device: str, enabled: bool = True) -> AbstractContextManager[object]:
+    """bfloat16 autocast where the device has the units for it, else nothing."""
+    if enabled and has_bf16(device):
+        return torch.autocast(device, torch.bfloat16)
+    return nullcontext()
+
+
+def can_compile(device: str) -> bool:
+    """Whether ``torch.compile`` has what it needs: a C++ compiler for the CPU, Triton for a GPU."""
+    if device == "cpu":
+        return any(shutil.which(compiler) for compiler in ("g++", "clang++", "c++"))
+    return device == "cuda" and torch.utils._triton.has_triton()
+
+
+def machine() -> str:
+    """A line for the lab record: processor, its units, cores, torch."""
+    name = platform.processor() or platform.machine()
+    units = torch.backends.cpu.get_cpu_capability()
+    bf16 = ", bf16 units" if has_bf16() else ""
+    line = f"{name}, {units}{bf16}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{torch.cuda.get_device_name()}, {line}" if torch.cuda.is_available() else line

@@ -1,0 +1,222 @@
+"""The contract of every method: detect, save, load.
+
+A model directory holds ``model.json`` (the name of the method and plain values of its configuration) and
+``model.safetensors``. Both are data: no import path in them is resolved, nothing is unpickled.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, overload
+
+import torch
+from torch import Tensor, nn
+
+from boxless.data.files import write_atomically
+from boxless.data.images import ImageLike, to_tensor
+from boxless.data.resize import Scale, centers_to_original, fit, sizes_to_original
+from boxless.errors import BoxlessError
+from boxless.hardware import autocast
+from boxless.instances import Instances
+from boxless.plain import from_plain
+
+CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+
+
+class DetectorConfig(Protocol):
+    """What every method's configuration says about images and classes."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def max_side(self) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The instances of one image as tensors, in pixels of the image that the network saw."""
+
+    centers: Tensor  # (N, 2) x and y
+    sizes: Tensor  # (N, 2) width and height
+    scores: Tensor  # (N,) in [0, 1]
+    labels: Tensor  # (N,)
+    descriptors: Tensor | None = None  # (N, D)
+
+
+class Detector(nn.Module):
+    """A trained or trainable model that finds instances in images.
+
+    A method subclasses this, names itself and its configuration, and implements :meth:`find`.
+    """
+
+    method: ClassVar[str]
+    config_type: ClassVar[type[Any]]
+    config: Any
+
+    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+        """The instances of each image of a batch (B, C, H, W), see :meth:`detect`."""
+        raise NotImplementedError
+
+    @overload
+    def detect(
+        self, images: ImageLike, *, k: int | None = None, threshold: float | None = None, batch_size: int = 32
+    ) -> Instances: ...
+    @overload
+    def detect(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        k: int | None = None,
+        threshold: float | None = None,
+        batch_size: int = 32,
+    ) -> list[Instances]: ...
+    def detect(
+        self,
+        images: Any,
+        *,
+        k: int | None = None,
+        threshold: float | None = None,
+        batch_size: int = 32,
+    ) -> Instances | list[Instances]:
+        """Find the objects of an image, or of each of a list of images.
+
+        Args:
+            images: a path, a Pillow image, an array (H, W) or (H, W, C) of uint8 or of floats in [0, 1], a tensor
+                (H, W) or (C, H, W), or a list of these.
+            k: how many instances to return for each image, highest first; the model's own number by default.
+            threshold: return as many as have at least this score instead, in [0, 1]; with ``k``, at most ``k``.
+            batch_size: images of one size that are computed at once.
+
+        Returns:
+            Instances in pixels of the image that was given; a list for a list.
+
+        Raises:
+            BoxlessError: an image cannot be read, or ``k`` or ``threshold`` is out of range.
+        """
+        if k is not None and k < 1:
+            raise BoxlessError(f"k is the number of instances to return, at least 1, not {k}.")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise BoxlessError(f"threshold is a score in [0, 1], not {threshold}.")
+        if isinstance(images, list | tuple):
+            return self._detect_all(images, k, threshold, batch_size)
+        return self._detect_all([images], k, threshold, batch_size)[0]
+
+    def _detect_all(
+        self, images: Sequence[ImageLike], k: int | None, threshold: float | None, batch_size: int
+    ) -> list[Instances]:
+        """Images of one size are computed together, the order of the list is kept."""
+        results: dict[int, Instances] = {}
+        waiting: dict[tuple[int, ...], list[tuple[int, Tensor, Scale, tuple[int, int]]]] = {}
+
+        def flush(shape: tuple[int, ...]) -> None:
+            entries = waiting.pop(shape)
+            found = self._find(torch.stack([tensor for _, tensor, _, _ in entries]), k, threshold)
+            for (index, _, scale, size), one in zip(entries, found, strict=True):
+                results[index] = self._instances(one, scale, size)
+
+        for index, image in enumerate(images):
+            original = to_tensor(image, self.config.channels)
+            tensor, scale = fit(original, self.config.max_side)
+            shape = tuple(tensor.shape)
+            waiting.setdefault(shape, []).append((index, tensor, scale, (original.shape[1], original.shape[2])))
+            if len(waiting[shape]) == batch_size:
+                flush(shape)
+        for shape in list(waiting):
+            flush(shape)
+        return [results[index] for index in range(len(images))]
+
+    def _find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+        device = next(self.parameters()).device
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode(), autocast(device.type):
+                return self.find(images.to(device), k, threshold)
+        finally:
+            self.train(was_training)
+
+    def _instances(self, found: Found, scale: Scale, image_size: tuple[int, int]) -> Instances:
+        return Instances(
+            centers=centers_to_original(found.centers.float(), scale).cpu().numpy(),
+            sizes=sizes_to_original(found.sizes.float(), scale).cpu().numpy(),
+            scores=found.scores.float().cpu().numpy(),
+            labels=found.labels.cpu().numpy(),
+            class_names=self.config.class_names,
+            image_size=image_size,
+            descriptors=None if found.descriptors is None else found.descriptors.float().cpu().numpy(),
+        )
+
+    def save(self, directory: str | Path, half: bool = False) -> None:
+        """Write ``model.json`` and ``model.safetensors``, each whole or not at all.
+
+        Args:
+            directory: made if it is missing.
+            half: store weights as float16, half as large; loading makes them float32 again.
+        """
+        from safetensors.torch import save
+
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        if half:
+            weights = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
+        directory = Path(directory)
+        write_atomically(directory / WEIGHTS_FILE, save(weights))
+        write_atomically(
+            directory / CONFIG_FILE, json.dumps({"method": self.method, "config": asdict(self.config)}, indent=2)
+        )
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read a model that :meth:`save` wrote, on the CPU and in eval mode.
+
+        Raises:
+            BoxlessError: a file is missing or broken, or is of another method.
+        """
+        directory = Path(directory)
+        description = read_description(directory)
+        if description["method"] != cls.method:
+            raise BoxlessError(f"{directory} holds a {description['method']} model, not {cls.method}.")
+        config = from_plain(cls.config_type, description["config"], str(directory / CONFIG_FILE))
+        model = cls(config)
+        model.load_state_dict(_read_weights(directory / WEIGHTS_FILE, model))
+        return model.eval()
+
+
+def read_description(directory: Path) -> dict[str, Any]:
+    """``model.json`` of a model directory: {"method": name, "config": plain values}.
+
+    Raises:
+        BoxlessError: the file is missing or is not of this form.
+    """
+    path = Path(directory) / CONFIG_FILE
+    if not path.is_file():
+        raise BoxlessError(f"{directory} is no model directory: it has no {CONFIG_FILE}; give a run or a saved model.")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BoxlessError(f"{path} is broken ({error}); save the model again.") from error
+    if (
+        not isinstance(description, dict)
+        or not isinstance(description.get("method"), str)
+        or not isinstance(description.get("config"), dict)
+    ):
+        raise BoxlessError(f"{path} does not name a method and its config; save the model again.")
+    return description
+
+
+def _read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        weights = load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BoxlessError(f"There is no {path}; save the model again.") from error
+    except (OSError, SafetensorError) as error:
+        raise BoxlessError(f"{path} is broken ({error}); copy or save it again.") from error
+    wanted = model.state_dict()
+    if weights.keys() != wanted.keys() or any(weights[name].shape != wanted[name].shape for name in wanted):
+        raise BoxlessError(f"{path} does not fit the configuration beside it; save the model again.")
+    return {name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()}

@@ -1,0 +1,80 @@
+"""Prototypes of an unsupervised method get the names of classes, once, on training scenes (PROTOCOL 2)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from boxless.errors import BoxlessError
+from boxless.instances import Instances
+from boxless.metrics.matching import instance_iou, match_by_iou
+from boxless.metrics.pairing import image_pairs
+
+
+def prototype_contingency(
+    predicted: Sequence[Instances],
+    true: Sequence[Instances],
+    prototypes: int,
+    classes: int,
+    threshold: float = 0.5,
+) -> NDArray[np.int64]:
+    """How often each prototype lies on an instance of each class.
+
+    Args:
+        predicted: the predictions of each image, whose labels are ids of prototypes.
+        true: the truth of each image, whose labels are classes.
+        prototypes: the number P of prototypes.
+        classes: the number C of classes.
+        threshold: the IoU that a prediction and its instance must exceed, matched one to one whatever the labels.
+
+    Returns:
+        (P, C) counts, which add up over batches.
+
+    Raises:
+        BoxlessError: the lists differ in length, or a label is too high.
+    """
+    table = np.zeros((prototypes, classes), np.int64)
+    for found, truth in image_pairs(predicted, true):
+        if found.labels.max(initial=-1) >= prototypes or truth.labels.max(initial=-1) >= classes:
+            raise BoxlessError(f"a label is too high for {prototypes} prototypes and {classes} classes, from 0 on.")
+        of_prediction, of_truth = match_by_iou(instance_iou(found, truth), threshold).T
+        np.add.at(table, (found.labels[of_prediction], truth.labels[of_truth]), 1)
+    return table
+
+
+def assign_prototypes(contingency: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The class of each prototype: one prototype to one class so that the most instances agree (Hungarian).
+
+    Where there are more prototypes than classes, each that is left over takes the class it meets most often, as TUSK
+    (section 4.2) names the prototypes of CLEVR, or the most frequent class if it never met any. Where there are fewer,
+    some classes get none.
+
+    Args:
+        contingency: (P, C) how often prototype p lay on class c, with at least one class.
+
+    Returns:
+        (P,) labels of classes. To be found on training scenes, and frozen.
+
+    Raises:
+        BoxlessError: there is no class, or the counts are not a table.
+    """
+    table = np.asarray(contingency)
+    if table.ndim != 2 or table.shape[1] == 0:
+        raise BoxlessError(f"the counts of prototypes on classes must be (P, C) with a class, not {table.shape}.")
+    mapping: NDArray[np.int64] = np.where(table.any(axis=1), table.argmax(axis=1), table.sum(axis=0).argmax())
+    matched, classes = linear_sum_assignment(table, maximize=True)
+    mapping[matched] = classes
+    return mapping
+
+
+def relabel(instances: Instances, mapping: NDArray[np.int64], class_names: tuple[str, ...] | None = None) -> Instances:
+    """The same instances with the class of their prototype for a label.
+
+    Args:
+        instances: whose labels are ids of prototypes.
+        mapping: (P,) of ``assign_prototypes``.
+        class_names: the names of the classes.
+    """
+    return dataclasses.replace(instances, labels=mapping[instances.labels], class_names=class_names)

@@ -1,0 +1,32 @@
+"""Load a model: from a run, from a model directory, or one that ships with the package."""
+
+from pathlib import Path
+
+from boxless.errors import BoxlessError
+from boxless.methods.detector import CONFIG_FILE, Detector, read_description
+from boxless.methods.registry import model_type
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped_models() -> list[str]:
+    """The names of the models in the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG_FILE}"))
+
+
+def load(model: str | Path) -> Detector:
+    """A trained detector, on the CPU and in eval mode.
+
+    Args:
+        model: a run directory, a directory that ``save`` wrote, or the name of a shipped model.
+
+    Raises:
+        BoxlessError: there is none, or its files are broken.
+    """
+    directory = Path(model)
+    if not directory.is_dir():
+        if str(model) not in shipped_models():
+            names = ", ".join(shipped_models()) or "none"
+            raise BoxlessError(f"There is no folder {model}, and no shipped model of that name (there are: {names}).")
+        directory = SHIPPED / str(model)
+    return model_type(read_description(directory)["method"]).load(directory)

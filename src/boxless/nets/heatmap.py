@@ -1,0 +1,43 @@
+"""The heatmap network H_η of MIST: full resolution, residual, one score a pixel (supplement A)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from boxless.nets.residual import ResidualBlock
+
+
+class HeatmapNet(nn.Module):
+    """Reflection pad, batch norm of the input, 1×1 convolution, residual blocks without padding, 1×1 to one score.
+
+    The padding is what the blocks take off, so the score map is as large as the image.
+
+    Args:
+        inputs: channels of the image.
+        channels: channels inside.
+        blocks: residual blocks; each sees 2 pixels further.
+    """
+
+    def __init__(self, inputs: int, channels: int = 32, blocks: int = 4) -> None:
+        super().__init__()
+        self.margin = 2 * blocks
+        self.normalise = nn.BatchNorm2d(inputs)
+        self.enter = nn.Conv2d(inputs, channels, 1)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, channels, padded=False) for _ in range(blocks)))
+        self.leave = nn.Conv2d(channels, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded. H and W at least ``margin`` + 1."""
+        margin = self.margin
+        x = F.pad(images, (margin, margin, margin, margin), mode="reflect")
+        x = self.enter(self.normalise(x))
+        scores: Tensor = self.leave(self.blocks(x))
+        return scores
+
+
+def init_for_relu(module: nn.Module) -> None:
+    """Kaiming-uniform weights and zero biases for every convolution of a network."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

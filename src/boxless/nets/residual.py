@@ -1,0 +1,91 @@
+"""Residual blocks with layer normalisation before each convolution (MIST, supplement C.1)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LayerNorm(nn.Module):
+    """Normalise each sample over channels, rows and columns, then scale and shift each channel: GroupNorm(1).
+
+    Written with plain means, which compile into few passes over memory; ``native_group_norm_backward`` in bf16
+    costs more than the convolutions of a small network on a CPU. The statistics are float32 at least.
+
+    Args:
+        channels: of the input.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H, W), same type."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = wide.mean((1, 2, 3), keepdim=True)
+        variance = (wide - mean).square().mean((1, 2, 3), keepdim=True)
+        scale = torch.rsqrt(variance + self.eps) * self.weight.view(1, -1, 1, 1)
+        shift = self.bias.view(1, -1, 1, 1) - mean * scale
+        return (wide * scale + shift).to(x.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """Two times normalise, ReLU, 3×3 convolution; beside them the input, through 1×1 where the channels differ.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        padded: keep the size (zeros around); else the block takes 2 pixels off each side.
+    """
+
+    def __init__(self, inputs: int, outputs: int, padded: bool = True) -> None:
+        super().__init__()
+        padding = 1 if padded else 0
+        self.trim = 0 if padded else 2
+        self.norm1 = LayerNorm(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=padding)
+        self.norm2 = LayerNorm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=padding)
+        self.shortcut: nn.Module = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W), or to (B, outputs, H − 4, W − 4) without padding."""
+        y = self.conv1(F.relu(self.norm1(x)))
+        y = self.conv2(F.relu(self.norm2(y)))
+        x = self.shortcut(x)
+        if self.trim:
+            x = x[:, :, self.trim : -self.trim, self.trim : -self.trim]
+        output: Tensor = x + y
+        return output
+
+
+class PyramidEncoder(nn.Module):
+    """Levels of three residual blocks and 2×2 max pooling, the channels doubling; three more blocks at the end.
+
+    With five levels a 32×32 patch ends as one pixel (MIST, supplement C.1: the encoder of the auto-encoder).
+
+    Args:
+        inputs: channels of the patch.
+        channels: channels of each level.
+        blocks: residual blocks of each level.
+    """
+
+    def __init__(self, inputs: int, channels: tuple[int, ...] = (8, 16, 32, 64, 128), blocks: int = 3) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        previous = inputs
+        for width in channels:
+            layers += [ResidualBlock(previous if i == 0 else width, width) for i in range(blocks)]
+            layers.append(nn.MaxPool2d(2))
+            previous = width
+        layers += [ResidualBlock(previous, previous) for _ in range(blocks)]
+        self.layers = nn.Sequential(*layers)
+        self.features = previous
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, C, P, P) to (N, F, P/2^levels, P/2^levels)."""
+        output: Tensor = self.layers(patches)
+        return output

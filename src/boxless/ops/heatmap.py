@@ -1,0 +1,179 @@
+"""Heatmaps: local softmax, pooling over scale, non-maximum suppression, top-K peaks, sub-pixel places.
+
+Conventions
+    A heatmap is (B, S, H, W): batch, scale, row, column; S is 1 where there is one scale.
+    Points are (x, y) in pixels of the heatmap, x right, y down, the centre of the top-left pixel at (0, 0).
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Peaks(NamedTuple):
+    """The K highest local maxima of each heatmap, highest first."""
+
+    centers: Tensor  # (B, K, 2) x and y, whole pixels
+    scores: Tensor  # (B, K) the heatmap there
+    valid: Tensor  # (B, K) bool: false where fewer than K local maxima exist, and the place is a mere filler
+
+
+def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0) -> Tensor:
+    """Softmax of each pixel against the window of ``size``×``size`` pixels around it (MIST, supplement A; LF-Net).
+
+    Computed as exp(s − logsumexp of the window), so that no range of scores overflows or divides by zero.
+    At the border the window is what of it lies within the map.
+
+    Args:
+        scores: (B, S, H, W), unbounded.
+        size: odd side of the window, in pixels.
+        strength: factor on the scores; the larger, the closer to a maximum.
+
+    Returns:
+        (B, S, H, W) in [0, 1], float32 at least.
+
+    Raises:
+        ValueError: if ``size`` is even or below 1.
+    """
+    _check_window(size)
+    logits = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+    logits = strength * logits
+    return torch.exp(logits - _window_logsumexp(_window_logsumexp(logits, size, dim=3), size, dim=2))
+
+
+def _window_logsumexp(logits: Tensor, size: int, dim: int) -> Tensor:
+    half = size // 2
+    padding = (half, half, 0, 0) if dim == 3 else (0, 0, half, half)
+    return F.pad(logits, padding, value=-torch.inf).unfold(dim, size, 1).logsumexp(dim=-1)
+
+
+def pool_scales(heatmap: Tensor, eps: float = 1e-6) -> Tensor:
+    """Soft maximum over scales of responses that are exponentials already (MIST, supplement A).
+
+    h' = Σ_s h_s · h_s / Σ_s (h_s + ε)
+
+    Args:
+        heatmap: (B, S, H, W), not negative, as :func:`local_softmax` gives it.
+
+    Returns:
+        (B, H, W). With one scale it is the heatmap itself, but for ε.
+    """
+    if heatmap.shape[1] == 1:
+        return heatmap[:, 0]
+    return heatmap.square().sum(1) / (heatmap + eps).sum(1)
+
+
+def suppress_non_maxima(heatmap: Tensor, size: int = 5) -> Tensor:
+    """Where a pixel is the maximum of the ``size``×``size`` window around it.
+
+    Among equal pixels of a window the first in reading order stands for all, so that a straight or convex plateau has
+    one peak. Two peaks are never in one window.
+
+    Args:
+        heatmap: (B, H, W).
+        size: odd side of the window, in pixels.
+
+    Returns:
+        (B, H, W) bool.
+
+    Raises:
+        ValueError: if ``size`` is even or below 1.
+    """
+    _check_window(size)
+    height, width = heatmap.shape[-2:]
+    _, winner = F.max_pool2d(heatmap.float().unsqueeze(1), size, stride=1, padding=size // 2, return_indices=True)
+    own = torch.arange(height * width, device=heatmap.device).view(1, height, width)
+    return winner[:, 0] == own
+
+
+def top_k_peaks(heatmap: Tensor, k: int, size: int = 5) -> Peaks:
+    """E_K: the K highest local maxima (MIST, section 4.1).
+
+    If a map has fewer than K local maxima (a flat one has one), its highest other pixels fill up, after the maxima and
+    marked not valid; all K places are distinct. Equal peaks come in no particular order. No gradient goes through.
+
+    Args:
+        heatmap: (B, H, W).
+        k: how many, from 1 to H·W.
+        size: odd side of the suppression window, in pixels.
+
+    Raises:
+        ValueError: if ``k`` is not in 1…H·W, or ``size`` is even or below 1.
+    """
+    height, width = heatmap.shape[-2:]
+    if not 1 <= k <= height * width:
+        raise ValueError(f"k is {k}, but a heatmap of {height}×{width} pixels has 1 to {height * width} peaks.")
+    heatmap = heatmap.detach().float()
+    peak = suppress_non_maxima(heatmap, size)
+    values = heatmap.flatten(1)
+    low, high = values.aminmax(dim=1, keepdim=True)
+    drop = (
+        (high - low) + low.abs() + high.abs() + 1.0
+    )  # takes the highest filler below the lowest peak, at any magnitude
+    ranking = torch.where(peak.flatten(1), values, values - drop)
+    index = ranking.topk(k, dim=1).indices
+    centers = torch.stack((index % width, index // width), dim=-1).to(heatmap.dtype)
+    return Peaks(centers, values.gather(1, index), peak.flatten(1).gather(1, index))
+
+
+def soft_argmax(heatmap: Tensor, centers: Tensor, size: int = 5) -> Tensor:
+    """First moment of the heatmap in the window around each point: its place between the pixels.
+
+    Args:
+        heatmap: (B, H, W), not negative.
+        centers: (B, K, 2) x and y; the window lies around the nearest pixel.
+        size: odd side of the window, in pixels; cut off at the border.
+
+    Returns:
+        (B, K, 2), with a gradient to the heatmap. A window that is zero everywhere gives the point itself.
+
+    Raises:
+        ValueError: if ``size`` is even or below 1.
+    """
+    _check_window(size)
+    height, width = heatmap.shape[-2:]
+    step = torch.arange(size, device=heatmap.device) - size // 2
+    nearest = centers.round()
+    x = nearest[..., 0].long().unsqueeze(-1) + step  # (B, K, size)
+    y = nearest[..., 1].long().unsqueeze(-1) + step
+    inside = ((y >= 0) & (y < height)).unsqueeze(-1) & ((x >= 0) & (x < width)).unsqueeze(-2)  # (B, K, size, size)
+    index = y.clamp(0, height - 1).unsqueeze(-1) * width + x.clamp(0, width - 1).unsqueeze(-2)
+    weight = heatmap.flatten(1).gather(1, index.flatten(1)).view(index.shape) * inside
+    total = weight.sum((-2, -1)).unsqueeze(-1)
+    moment = torch.stack((weight.sum(-2).mul(step).sum(-1), weight.sum(-1).mul(step).sum(-1)), dim=-1)
+    found = total > 0
+    return torch.where(found, nearest + moment / torch.where(found, total, 1.0), centers)
+
+
+def peak_scales(heatmap: Tensor, centers: Tensor, scales: Tensor) -> Tensor:
+    """Scale of each peak, the first moment over the scales: s_k = Σ_s h_s(x_k)·s / Σ_s h_s(x_k) (MIST, section 4.1).
+
+    Args:
+        heatmap: (B, S, H, W), not negative, before :func:`pool_scales`.
+        centers: (B, K, 2) x and y; the nearest pixel counts, at the border for a point outside.
+        scales: (S,) what each scale stands for, say a size in pixels.
+
+    Returns:
+        (B, K) in the unit of ``scales``, with a gradient to the heatmap. Where all responses are zero, the mean scale.
+
+    Raises:
+        ValueError: if there are not as many ``scales`` as the heatmap has.
+    """
+    batch, number, height, width = heatmap.shape
+    if scales.shape != (number,):
+        raise ValueError(f"scales are one for each of the {number} heatmaps, not {tuple(scales.shape)}.")
+    x = centers[..., 0].round().long().clamp(0, width - 1)
+    y = centers[..., 1].round().long().clamp(0, height - 1)
+    index = (y * width + x).unsqueeze(1).expand(batch, number, -1)
+    weight = heatmap.flatten(2).gather(2, index)  # (B, S, K)
+    total = weight.sum(1)
+    found = total > 0
+    moment = (weight * scales.view(1, -1, 1)).sum(1)
+    return torch.where(found, moment / torch.where(found, total, 1.0), scales.to(moment.dtype).mean())
+
+
+def _check_window(size: int) -> None:
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"a window has an odd side of at least 1 pixel, not {size}.")

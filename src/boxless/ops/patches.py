@@ -1,0 +1,96 @@
+"""Patches: crop K of them out of an image, and paste them back.
+
+Conventions
+    A patch is an axis-parallel rectangle given by its centre (x, y) and its size (width, height), in pixels of the
+    image, the centre of the top-left pixel at (0, 0). Its P×P samples lie at the centres of P×P equal cells:
+    x_i = x + ((i + ½)/P − ½)·width. So a patch of size P at a centre that puts x_0 on a pixel is plain slicing.
+
+Bilinear interpolation along each axis is a matrix of hat functions, (P, W) for x and (P, H) for y. A crop is then
+two matrix products, and the paste the same two transposed: the exact adjoint of the crop, in place and in size.
+Memory grows linearly in B, K, P and H + W.
+"""
+
+import torch
+from torch import Tensor
+
+
+def crop(images: Tensor, centers: Tensor, sizes: Tensor, patch_size: int) -> Tensor:
+    """S: sample K patches of each image, bilinearly (MIST, section 4.1). Outside of the image lies zero.
+
+    Differentiable in the image, the centres and the sizes. Where a sample lies on a pixel the slope jumps, and the
+    gradient is the mean of the slopes to both sides: the central difference.
+
+    Args:
+        images: (B, C, H, W).
+        centers: (B, K, 2) x and y, in pixels.
+        sizes: (B, K, 2) width and height, in pixels.
+        patch_size: P, samples along each side.
+
+    Returns:
+        (B, K, C, P, P).
+
+    Raises:
+        ValueError: if the shapes of ``centers`` and ``sizes`` do not fit.
+    """
+    _check_boxes(images.shape[0], centers, sizes)
+    columns, rows = _hats(centers, sizes, patch_size, images.shape[-2:])
+    batch, k, side, height = rows.shape
+    channels, width = images.shape[1], images.shape[3]
+    # the rows of all K patches at once: (B, 1, K·P, H) @ (B, C, H, W)
+    strips = torch.matmul(rows.reshape(batch, 1, k * side, height), images)
+    strips = strips.view(batch, channels, k, side, width).transpose(1, 2)  # (B, K, C, P, W)
+    return torch.matmul(strips, columns.unsqueeze(2).transpose(-2, -1))
+
+
+def paste(patches: Tensor, centers: Tensor, sizes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """S⁻¹ and sum: put patches on a black canvas where they were cropped, adding where they overlap (MIST, eq. 8).
+
+    The exact adjoint of :func:`crop`: ⟨crop(I), P⟩ = ⟨I, paste(P)⟩. Where the size is P and the samples lie on pixels,
+    it also undoes the crop. Of another size, a patch keeps its sum, not its brightness: that changes by (P/size)².
+    Differentiable in the patches, the centres and the sizes.
+
+    Args:
+        patches: (B, K, C, P, P).
+        centers: (B, K, 2) x and y, in pixels.
+        sizes: (B, K, 2) width and height, in pixels.
+        image_size: height and width of the canvas.
+
+    Returns:
+        (B, C, H, W).
+
+    Raises:
+        ValueError: if the shapes of ``centers`` and ``sizes`` do not fit.
+    """
+    _check_boxes(patches.shape[0], centers, sizes)
+    columns, rows = _hats(centers, sizes, patches.shape[-1], image_size)
+    wide = torch.matmul(patches, columns.unsqueeze(2))  # (B, K, C, P, W)
+    batch, k, channels, side, width = wide.shape
+    wide = wide.transpose(1, 2).reshape(batch, channels, k * side, width)
+    return torch.matmul(rows.reshape(batch, 1, k * side, image_size[0]).transpose(-2, -1), wide)
+
+
+def _hats(
+    centers: Tensor, sizes: Tensor, patch_size: int, image_size: tuple[int, int] | torch.Size
+) -> tuple[Tensor, Tensor]:
+    """Weights of the pixels of each axis in each sample: columns (B, K, P, W) and rows (B, K, P, H)."""
+    cell = torch.arange(patch_size, device=centers.device, dtype=centers.dtype) + (0.5 - patch_size / 2)
+    samples = centers.unsqueeze(-1) + sizes.unsqueeze(-1) * cell / patch_size  # (B, K, 2, P), exact where size is P
+    height, width = image_size
+    x = samples[:, :, 0].unsqueeze(-1) - torch.arange(width, device=centers.device, dtype=centers.dtype)
+    y = samples[:, :, 1].unsqueeze(-1) - torch.arange(height, device=centers.device, dtype=centers.dtype)
+    return _hat(x), _hat(y)
+
+
+def _hat(distance: Tensor) -> Tensor:
+    """max(0, 1 − |d|). ``maximum`` gives half the slope at |d| = 1, so that the slopes of a sample on a pixel average;
+    ``clamp_min`` would give all of it, and twice the gradient there.
+    """
+    weight = 1.0 - distance.abs()
+    return torch.maximum(weight, weight.new_zeros(()))
+
+
+def _check_boxes(batch: int, centers: Tensor, sizes: Tensor) -> None:
+    if centers.ndim != 3 or centers.shape[0] != batch or centers.shape[2] != 2 or sizes.shape != centers.shape:
+        raise ValueError(
+            f"centers and sizes are both ({batch}, K, 2), not {tuple(centers.shape)} and {tuple(sizes.shape)}."
+        )

@@ -1,0 +1,91 @@
+"""What a report can hold. All but the title may be missing; what is missing has no section."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxless.instances import Instances
+from boxless.metrics.counting import CountingScores
+from boxless.metrics.offsets import OffsetStatistics
+from boxless.report.pictures import ImageArray
+from boxless.report.plots import Curve
+
+Unit = Literal["%", "px", ""]
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One measure beside what it is held against.
+
+    Attributes:
+        name: as the reader knows it, for example "IOU 50 %".
+        ours: what this run reached; nan where it is of nothing.
+        paper: what the paper reached, or None.
+        goal: what is to be reached, or None.
+        unit: "%" for shares in [0, 1], which are shown in percent (this goes for all three numbers); "px" for pixels.
+        lower_is_better: of an error.
+    """
+
+    name: str
+    ours: float
+    paper: float | None = None
+    goal: float | None = None
+    unit: Unit = "%"
+    lower_is_better: bool = False
+
+    def reaches(self, mark: float) -> bool:
+        """Ours is at least (of an error: at most) the mark."""
+        return self.ours <= mark if self.lower_is_better else self.ours >= mark
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One image with what was found in it.
+
+    Attributes:
+        name: of the file or scene.
+        image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
+        predicted: what was found.
+        true: what is there, or None where that is not known.
+        heatmap: (H, W), any range, or None.
+    """
+
+    name: str
+    image: ImageArray
+    predicted: Instances
+    true: Instances | None = None
+    heatmap: ImageArray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A run or an evaluation, told to a person.
+
+    Attributes:
+        title: for example "mist-classify on mnist-hard".
+        summary: one sentence: what was done, on what, and what came of it.
+        metrics: rows beside the paper's numbers, or plain name -> value.
+        counting: how well the objects are counted.
+        examples: images with what was found in them.
+        confusion: (C + 1, C + 1) of ``metrics.confusion.confusion_matrix``.
+        class_names: C names, for the confusion, the counts and the offsets; ids where None.
+        offsets: of ``metrics.offsets.offset_statistics``.
+        curves: name -> (steps, values). Names that differ only in a leading "train/", "val/" or "test/" share a plot.
+        settings: recipe, seed, commit, machine, seconds: what one needs to do it again.
+        problems: what was skipped and why, one sentence each, with its name.
+    """
+
+    title: str
+    summary: str = ""
+    metrics: Mapping[str, float] | Sequence[MetricRow] | None = None
+    counting: CountingScores | None = None
+    examples: Sequence[Example] = field(default=())
+    confusion: NDArray[np.integer] | None = None
+    class_names: Sequence[str] | None = None
+    offsets: OffsetStatistics | None = None
+    curves: Mapping[str, Curve] | None = None
+    settings: Mapping[str, str] | None = None
+    problems: Sequence[str] | None = None

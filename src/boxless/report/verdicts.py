@@ -1,0 +1,56 @@
+"""Which predictions of an image are right, which are not, and what was missed: what the pictures show in colour."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxless.instances import Instances
+from boxless.metrics.matching import instance_iou, match_by_iou, same_class
+from boxless.metrics.pairing import image_pairs
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Every prediction stands in one of the first three, every true instance in one of the others and ``missed``.
+
+    Attributes:
+        right: (P, 2) index of the prediction, of the truth: at its place, of its class.
+        mistaken: (P, 2) the same: at its place, of a wrong class.
+        false: (P,) indices of predictions at a place where there is nothing, or nothing left.
+        missed: (P,) indices of true instances without a prediction at their place.
+    """
+
+    right: Integers
+    mistaken: Integers
+    false: Integers
+    missed: Integers
+
+
+def judge(predicted: Instances, true: Instances, threshold: float = 0.5) -> Verdicts:
+    """Match by IoU: first among equal classes, as the score *both* does, then what is left whatever its class.
+
+    Args:
+        predicted: the predictions of an image.
+        true: its truth.
+        threshold: the IoU that a match must exceed.
+
+    Raises:
+        BoxlessError: the two name their classes differently.
+    """
+    found, truth = next(image_pairs([predicted], [true]))
+    iou = instance_iou(found, truth)
+    right = match_by_iou(iou, threshold, allowed=same_class(found, truth))
+    free = np.ones(iou.shape, np.bool_)
+    free[right[:, 0]] = False
+    free[:, right[:, 1]] = False
+    mistaken = match_by_iou(iou, threshold, allowed=free)
+    matched = np.concatenate([right, mistaken])
+    return Verdicts(
+        right=right,
+        mistaken=mistaken,
+        false=np.setdiff1d(np.arange(len(found)), matched[:, 0]),
+        missed=np.setdiff1d(np.arange(len(truth)), matched[:, 1]),
+    )

@@ -1,0 +1,199 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from boxless.data.folder import Folder, LabelledImage, check_images, read_folder, split
+from boxless.errors import BoxlessError
+
+
+def image(path: Path, width: int = 9, height: int = 4) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+
+
+def table(folder: Path, *rows: str) -> None:
+    (folder / "metadata.csv").write_text("\n".join(["file_name,labels", *rows]), encoding="utf-8")
+
+
+def coco(folder: Path, boxes: dict[str, list[tuple[str, list[float]]]], names: list[str], **size: int) -> None:
+    """A COCO file with these boxes by file name; category ids are 10, 20, ... in the order of ``names``."""
+    size = size or {"width": 9, "height": 4}
+    content: dict[str, list[Any]] = {
+        "images": [{"id": number, "file_name": name, **size} for number, name in enumerate(boxes)],
+        "categories": [{"id": 10 * (number + 1), "name": name} for number, name in enumerate(names)],
+        "annotations": [
+            {"image_id": number, "category_id": 10 * (names.index(name) + 1), "bbox": bbox}
+            for number, entries in enumerate(boxes.values())
+            for name, bbox in entries
+        ],
+    }
+    (folder / "coco.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def labels_by_name(folder: Folder) -> dict[str, list[str]]:
+    return {each.path.name: [folder.class_names[label] for label in each.labels] for each in folder.images}
+
+
+class TestMetadataAlone:
+    def test_labels_become_sorted_class_ids_with_repeats(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        image(tmp_path / "b.png")
+        table(tmp_path, "a.png,7 3 7", "b.png,")
+        folder = read_folder(tmp_path)
+        assert folder.class_names == ("3", "7")
+        assert [each.labels for each in folder.images] == [(0, 1, 1), ()]
+        assert [each.truth for each in folder.images] == [None, None]
+
+    def test_classes_are_in_natural_order(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        table(tmp_path, "a.png,10 9 b2 b10 a 01 1")
+        assert read_folder(tmp_path).class_names == ("01", "1", "9", "10", "a", "b2", "b10")
+
+    def test_given_classes_keep_their_order(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        table(tmp_path, "a.png,cat dog")
+        folder = read_folder(tmp_path, class_names=["dog", "horse", "cat"])
+        assert folder.class_names == ("dog", "horse", "cat")
+        assert folder.images[0].labels == (0, 2)
+
+    def test_a_class_that_only_occurs_0_times_is_a_class(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        table(tmp_path, "a.png,cell:2 debris:0")
+        folder = read_folder(tmp_path)
+        assert (folder.class_names, folder.images[0].labels) == (("cell", "debris"), (0, 0))
+
+
+class TestCocoAlone:
+    @pytest.mark.parametrize("place", ["a.png", "images/a.png"])
+    def test_labels_are_the_classes_of_the_boxes(self, tmp_path: Path, place: str) -> None:
+        image(tmp_path / place)
+        coco(tmp_path, {"a.png": [("dog", [1, 2, 3, 1]), ("cat", [0, 0, 1, 1]), ("dog", [5, 0, 2, 2])]}, ["dog", "cat"])
+        folder = read_folder(tmp_path)
+        (found,) = folder.images
+        assert found.path == tmp_path / place
+        assert folder.class_names == ("cat", "dog")
+        assert found.labels == (0, 1, 1)
+        assert found.truth is not None
+        assert found.truth.names == ["dog", "cat", "dog"]
+        assert found.truth.centers.tolist() == [[2, 2], [0, 0], [5.5, 0.5]]
+
+    def test_missing_files_are_all_named(self, tmp_path: Path) -> None:
+        image(tmp_path / "b.png")
+        coco(tmp_path, {"a.png": [], "b.png": [], "../c.png": []}, ["dog"])
+        with pytest.raises(BoxlessError, match="has 2 bad rows") as error:
+            read_folder(tmp_path)
+        assert str(error.value).splitlines()[1:] == [
+            "  image a.png: there is no file a.png",
+            "  image ../c.png: ../c.png leads out of the folder",
+        ]
+
+    def test_unknown_classes_are_named_by_image(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        coco(tmp_path, {"a.png": [("dog", [0, 0, 1, 1])]}, ["dog", "unused"])
+        with pytest.raises(BoxlessError, match=r"image a\.png: unknown class dog \(known: cat\)"):
+            read_folder(tmp_path, class_names=["cat"])
+
+    def test_no_image(self, tmp_path: Path) -> None:
+        coco(tmp_path, {}, ["dog"])
+        with pytest.raises(BoxlessError, match="names no image"):
+            read_folder(tmp_path)
+
+
+class TestBoth:
+    def test_labels_come_from_the_table_and_boxes_from_coco_even_where_they_differ(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        table(tmp_path, "a.png,dog ant")
+        coco(tmp_path, {"a.png": [("dog", [0, 0, 1, 1]), ("dog", [2, 2, 1, 1]), ("cat", [4, 2, 1, 1])]}, ["dog", "cat"])
+        folder = read_folder(tmp_path)
+        assert folder.class_names == ("ant", "cat", "dog")
+        assert folder.images[0].labels == (0, 2)
+        assert folder.images[0].truth is not None
+        assert folder.images[0].truth.names == ["dog", "dog", "cat"]
+        assert folder.images[0].truth.labels.tolist() == [2, 2, 1]
+
+    def test_the_table_says_which_images_there_are(self, tmp_path: Path) -> None:
+        for name in ("a.png", "images/b.png", "c.png"):
+            image(tmp_path / name)
+        table(tmp_path, "images/b.png,dog", "c.png,dog")
+        coco(tmp_path, {"a.png": [], "b.png": [("dog", [0, 0, 1, 1])], "gone.png": []}, ["dog"])
+        folder = read_folder(tmp_path)
+        assert [(each.path.name, each.truth is not None) for each in folder.images] == [
+            ("b.png", True),
+            ("c.png", False),
+        ]
+
+
+class TestNoData:
+    def test_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(BoxlessError, match="There is no folder"):
+            read_folder(tmp_path / "gone")
+
+    def test_folder_without_labels(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        with pytest.raises(BoxlessError, match=r"neither metadata\.csv .* nor a COCO file"):
+            read_folder(tmp_path)
+
+
+class TestCheckImages:
+    def test_broken_images_are_named_and_the_rest_goes_on(self, tmp_path: Path) -> None:
+        for name in ("a.png", "cut.png", "words.png", "z.png"):
+            image(tmp_path / name, 40, 40)
+        (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:800])
+        (tmp_path / "words.png").write_text("words", encoding="utf-8")
+        table(tmp_path, "a.png,1", "words.png,1", "cut.png,2", "z.png,2")
+        good, problems = check_images(read_folder(tmp_path))
+        assert labels_by_name(good) == {"a.png": ["1"], "z.png": ["2"]}
+        assert ["words.png" in problems[0], "cut.png" in problems[1], len(problems)] == [True, True, 2]
+
+    def test_boxes_for_another_size_are_a_fault_even_without_boxes(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png", width=9, height=4)
+        coco(tmp_path, {"a.png": []}, ["dog"], width=4, height=9)
+        good, problems = check_images(read_folder(tmp_path))
+        assert good.images == []
+        assert "has 9×4 pixels, and its boxes are for 4×9" in problems[0]
+
+
+class TestSplit:
+    def folder(self, root: str, names: list[str]) -> Folder:
+        images = [LabelledImage(Path(root, name), (index % 2,), None) for index, name in enumerate(names)]
+        return Folder(Path(root), ("0", "1"), images)
+
+    names = [f"sub/{number}.png" for number in range(200)]  # noqa: RUF012
+
+    def test_parts_share_no_image_and_lose_none(self) -> None:
+        train, validation = split(self.folder("x", self.names), 0.15, seed=0)
+        paths = [image.path for image in train.images + validation.images]
+        assert len(validation.images) == 30
+        assert sorted(paths) == sorted(Path("x", name) for name in self.names)
+
+    def test_neither_place_nor_order_matters(self) -> None:
+        here = split(self.folder("x", self.names), 0.15, seed=0)[1]
+        there = split(self.folder("y/z", self.names[::-1]), 0.15, seed=0)[1]
+        assert {each.path.name for each in here.images} == {each.path.name for each in there.images}
+        assert [each.path.name for each in here.images] == [each.path.name for each in there.images][::-1]
+
+    def test_another_seed_is_another_split(self) -> None:
+        first, second = (split(self.folder("x", self.names), 0.5, seed=seed)[1].images for seed in (0, 1))
+        shared = {each.path for each in first} & {each.path for each in second}
+        assert 30 < len(shared) < 70  # half of 100 by chance
+
+    def test_one_image_more_moves_at_most_one_other(self) -> None:
+        before = {each.path for each in split(self.folder("x", self.names), 0.15, seed=0)[1].images}
+        after = {each.path for each in split(self.folder("x", [*self.names, "new.png"]), 0.15, seed=0)[1].images}
+        assert len(before - after) <= 1
+
+    @pytest.mark.parametrize(("count", "share", "expected"), [(2, 0.01, 1), (2, 0.99, 1), (200, 0, 0), (1, 0, 0)])
+    def test_each_side_keeps_an_image(self, count: int, share: float, expected: int) -> None:
+        assert len(split(self.folder("x", self.names[:count]), share, seed=0)[1].images) == expected
+
+    @pytest.mark.parametrize(
+        ("count", "share", "reason"), [(1, 0.5, "too few"), (9, 1, "not 1"), (9, -0.1, "not -0.1")]
+    )
+    def test_what_cannot_be_split(self, count: int, share: float, reason: str) -> None:
+        with pytest.raises(BoxlessError, match=reason):
+            split(self.folder("x", self.names[:count]), share, seed=0)

@@ -1,0 +1,115 @@
+from typing import cast
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from boxless.nets.residual import LayerNorm, PyramidEncoder, ResidualBlock
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def shuffle_weights(module: nn.Module) -> None:
+    """Weights and biases that no symmetry hides behind."""
+    for i, parameter in enumerate(module.parameters()):
+        parameter.data = 0.3 * random(*parameter.shape, seed=i + 1)
+
+
+def plain_block(block: ResidualBlock, x: Tensor) -> Tensor:
+    """A padded block out of torch's own functions."""
+    y = F.group_norm(x, 1, block.norm1.weight, block.norm1.bias)
+    y = F.conv2d(y.relu(), block.conv1.weight, block.conv1.bias, padding=1)
+    y = F.group_norm(y, 1, block.norm2.weight, block.norm2.bias)
+    return F.conv2d(y.relu(), block.conv2.weight, block.conv2.bias, padding=1)
+
+
+class TestLayerNorm:
+    def test_is_group_norm_of_one_group_in_values_and_gradients(self) -> None:
+        x = (3 * random(2, 4, 5, 7) + 1.5).requires_grad_()
+        target = random(2, 4, 5, 7, seed=9)
+        ours, theirs = LayerNorm(4), nn.GroupNorm(1, 4)
+        shuffle_weights(ours), shuffle_weights(theirs)
+        results = []
+        for layer in (ours, theirs):
+            output = layer(x)
+            gradients = torch.autograd.grad((output * target).sum(), (x, layer.weight, layer.bias))
+            results.append((output, *gradients))
+        for mine, torchs in zip(*results, strict=True):
+            torch.testing.assert_close(mine, torchs, rtol=1e-4, atol=1e-5)
+
+    def test_gradient(self) -> None:
+        layer = LayerNorm(2).double()
+        shuffle_weights(layer.float())
+        x = random(1, 2, 2, 3).double().requires_grad_()
+        assert torch.autograd.gradcheck(layer.double(), x)
+
+    def test_statistics_of_bfloat16_are_taken_in_float32(self) -> None:
+        x = (40 + random(2, 3, 16, 16)).bfloat16()
+        ours = LayerNorm(3)(x)
+        assert ours.dtype == torch.bfloat16
+        expected = F.group_norm(x.double(), 1)
+        torch.testing.assert_close(ours.double(), expected, rtol=2**-8, atol=1e-4)
+
+    def test_constant_input_gives_the_bias(self) -> None:
+        layer = LayerNorm(3)
+        shuffle_weights(layer)
+        ours = layer(torch.full((1, 3, 4, 5), 7.0))
+        torch.testing.assert_close(ours, layer.bias.view(1, 3, 1, 1).expand(1, 3, 4, 5))
+
+
+class TestResidualBlock:
+    def test_padded_block_is_normalise_relu_convolve_twice_beside_the_input(self) -> None:
+        block = ResidualBlock(3, 3)
+        shuffle_weights(block)
+        x = random(2, 3, 6, 9)
+        torch.testing.assert_close(block(x), x + plain_block(block, x), rtol=1e-4, atol=1e-5)
+
+    def test_other_channels_go_through_one_by_one(self) -> None:
+        block = ResidualBlock(2, 5)
+        shuffle_weights(block)
+        x = random(2, 2, 6, 9)
+        shortcut = cast(nn.Conv2d, block.shortcut)
+        beside = F.conv2d(x, shortcut.weight, shortcut.bias)
+        torch.testing.assert_close(block(x), beside + plain_block(block, x), rtol=1e-4, atol=1e-5)
+
+    def test_unpadded_block_takes_two_pixels_off_each_side(self) -> None:
+        block = ResidualBlock(3, 3, padded=False)
+        shuffle_weights(block)
+        x = random(2, 3, 8, 11)
+        y = F.conv2d(
+            F.group_norm(x, 1, block.norm1.weight, block.norm1.bias).relu(), block.conv1.weight, block.conv1.bias
+        )
+        y = F.conv2d(
+            F.group_norm(y, 1, block.norm2.weight, block.norm2.bias).relu(), block.conv2.weight, block.conv2.bias
+        )
+        torch.testing.assert_close(block(x), x[:, :, 2:6, 2:9] + y, rtol=1e-4, atol=1e-5)
+
+
+class TestPyramidEncoder:
+    def test_each_level_is_its_blocks_and_a_maximum_of_two_by_two(self) -> None:
+        encoder = PyramidEncoder(1, (2, 3), blocks=2)
+        shuffle_weights(encoder)
+        patches = random(4, 1, 8, 12)
+        blocks = [layer for layer in encoder.layers if isinstance(layer, ResidualBlock)]
+        x = F.max_pool2d(blocks[1](blocks[0](patches)), 2)
+        x = F.max_pool2d(blocks[3](blocks[2](x)), 2)
+        torch.testing.assert_close(encoder(patches), blocks[5](blocks[4](x)))
+        assert [block.conv1.in_channels for block in blocks] == [1, 2, 2, 3, 3, 3]
+
+    def test_five_levels_bring_a_patch_of_32_to_one_pixel_of_features(self) -> None:
+        encoder = PyramidEncoder(1).eval()
+        assert encoder(random(1, 1, 32, 32)).shape == (1, encoder.features, 1, 1)
+        assert encoder.features == 128
+
+    def test_a_patch_is_encoded_alike_alone_and_among_others(self) -> None:
+        encoder = PyramidEncoder(2, (2, 4))
+        patches = random(5, 2, 8, 8)
+        torch.testing.assert_close(encoder(patches)[3:4], encoder(patches[3:4]))
+
+    @pytest.mark.parametrize("blocks", [1, 3])
+    def test_blocks_per_level(self, blocks: int) -> None:
+        encoder = PyramidEncoder(1, (2, 4), blocks=blocks)
+        assert sum(isinstance(layer, ResidualBlock) for layer in encoder.layers) == 3 * blocks
