@@ -4,8 +4,9 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from boxless.data.coco import write_coco
 from boxless.data.files import write_atomically
@@ -32,17 +33,15 @@ def write(path: Path | str, items: Items, format: Format | None = None) -> None:
             the format needs; for COCO also class names that differ between images, and a file name given twice.
     """
     path = Path(path)
-    chosen = _format_of(path) if format is None else format
+    chosen = format_of(path, format)
     if chosen == "coco":
         write_coco(path, items)
     elif chosen == "csv":
         write_atomically(path, _csv(items))
     elif chosen == "parquet":
         write_atomically(path, _parquet(items))
-    elif chosen == "label-studio":
-        write_atomically(path, json.dumps(label_studio_tasks(items)))
     else:
-        raise BoxlessError(f"there is no format {chosen!r}: take one of {', '.join(get_args(Format))}.")
+        write_atomically(path, json.dumps(label_studio_tasks(items)))
 
 
 def label_studio_tasks(items: Items) -> list[dict[str, Any]]:
@@ -61,13 +60,24 @@ def label_studio_tasks(items: Items) -> list[dict[str, Any]]:
     ]
 
 
-def _format_of(path: Path) -> Format:
-    if path.suffix.lower() not in SUFFIXES:
+def format_of(path: Path | str, format: str | None = None) -> Format:
+    """The format to write a file in, before there is anything to write.
+
+    Raises:
+        BoxlessError: a format or suffix that is not known, or parquet without pyarrow.
+    """
+    path = Path(path)
+    if format is None and path.suffix.lower() not in SUFFIXES:
         raise BoxlessError(
             f"{path.name} does not tell its format: end it in {', '.join(SUFFIXES)}, or name the format"
             f" ({', '.join(get_args(Format))})."
         )
-    return SUFFIXES[path.suffix.lower()]
+    chosen = SUFFIXES[path.suffix.lower()] if format is None else format
+    if chosen not in get_args(Format):
+        raise BoxlessError(f"there is no format {chosen!r}: take one of {', '.join(get_args(Format))}.")
+    if chosen == "parquet" and find_spec("pyarrow") is None:
+        raise BoxlessError("parquet needs the package pyarrow: pip install boxless[parquet].")
+    return cast(Format, chosen)
 
 
 def _rows(items: Items) -> list[dict[str, Any]]:
@@ -83,11 +93,9 @@ def _csv(items: Items) -> str:
 
 
 def _parquet(items: Items) -> bytes:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise BoxlessError("parquet needs the package pyarrow: pip install boxless[parquet].") from error
+    import pyarrow
+    import pyarrow.parquet
+
     types = (pyarrow.string(), pyarrow.int64(), pyarrow.string(), *[pyarrow.float32()] * 5)
     schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
     buffer = io.BytesIO()

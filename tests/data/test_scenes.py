@@ -141,6 +141,24 @@ class TestScattered:
         assert difference.square().mean().item() == pytest.approx(2 * 2.0**2, rel=0.12)
         assert difference.mean().abs() < 4 * math.sqrt(8 / 2000)
 
+    def test_glyphs_that_are_not_there_need_no_room(self) -> None:
+        """Of 3 × 3 places the middle leaves no room for another at distance 2: alone a glyph lies there as often."""
+        layout = Layout(counts=(1, 2), distance=2.0, side=5, margin=1.5)
+        batch = SceneGenerator(random_glyphs(1, 1), layout).compose(torch.arange(2000))
+        middle = (places(batch)[0][:, 0] == 2.0).all(dim=1)
+        alone = (batch.labels >= 0).sum(1) == 1
+        assert not middle[~alone].any()
+        assert middle[alone].float().mean().item() == pytest.approx(1 / 9, abs=4 * math.sqrt(8 / 81 / 1000))
+
+    @pytest.mark.parametrize("draw", [0.0, 1 - 2**-53])
+    def test_lowest_and_highest_draw_find_a_free_place(self, draw: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        def uniforms(key: tuple[int, ...], indices: Tensor, count: int) -> Tensor:
+            return torch.full((len(indices), count), draw, dtype=torch.float64)
+
+        monkeypatch.setattr("boxless.data.scenes.uniforms", uniforms)
+        layout, batch = compose("mnist-crowded", 1)
+        assert torch.pdist(places(batch)[0][0]).min() >= layout.distance
+
     def test_full_canvas_is_reported(self) -> None:
         layout = Layout(counts=(2,), distance=20.0, side=22, margin=10.0)
         with pytest.raises(BoxlessError, match=r"2 glyphs, 20.0 pixels apart, do not fit a canvas of 22 pixels"):
@@ -186,6 +204,13 @@ class TestLabels:
         assert counts.sum() == 3500
         chi_square = ((counts - 500).square() / 500).sum().item()
         assert chi_square < 27.9  # 6 degrees of freedom: once in 10,000 above
+
+    def test_number_says_nothing_about_the_classes(self) -> None:
+        layout = replace(LAYOUTS["mnist-k"], distance=1.0, side=12, margin=1.0)
+        batch = SceneGenerator(random_glyphs(2, 2), layout).compose(torch.arange(1000))
+        number = (batch.labels >= 0).sum(1)
+        correlation = torch.corrcoef(torch.stack((number, batch.labels[:, 0], batch.labels[:, 1])).double())
+        assert (correlation - torch.eye(3)).abs().max() < 4 / math.sqrt(1000)
 
     @pytest.mark.parametrize(("name", "number"), [("mnist-hard", 9), ("mnist-3", 3), ("mnist-easy", 9)])
     def test_fixed_number(self, name: str, number: int) -> None:

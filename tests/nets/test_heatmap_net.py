@@ -44,7 +44,7 @@ def test_scores_move_with_the_image_by_whole_pixels() -> None:
     before, after = network(images), network(images.roll((3, -5), dims=(2, 3)))
     inside = (slice(None), slice(None), slice(reach, -reach), slice(reach, -reach))
     torch.testing.assert_close(after[inside], before.roll((3, -5), dims=(2, 3))[inside], rtol=1e-4, atol=1e-4)
-    assert before.std() > 0.05
+    assert before.max() - before.min() > 0.1
 
 
 def test_a_score_sees_no_further_than_the_margin() -> None:

@@ -27,9 +27,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         write_atomically(Path(path), buffer.getvalue())
 
-    def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = None
-    ) -> dict[str, Any]:
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read_checkpoint(Path(path))
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.data.folder import check_images, read_folder
+from boxless.engine.image_progress import ImageProgress
 from boxless.engine.recipe import DataConfig
 from boxless.engine.sources import Images, Source, evaluation_loader, test_scenes
 from boxless.engine.truth import truths_of
@@ -35,7 +35,8 @@ class Evaluation:
     Attributes:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
         images, seconds: how many, and how long their detection took.
-        predicted, true: of each image, in order.
+        predicted, true: of each image, in order, in pixels of the images of ``source``.
+        source: the images.
         problems: one sentence for each image that was skipped.
     """
 
@@ -52,6 +53,7 @@ class Evaluation:
     predicted: list[Instances] = field(default_factory=list, repr=False)
     true: list[Instances] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
+    source: Source | None = field(default=None, repr=False)
 
     def metrics(self) -> dict[str, float]:
         """The measures by name, as plain numbers."""
@@ -78,6 +80,7 @@ def evaluate(
     k: Number = None,
     threshold: float | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> Evaluation:
     """Detect in every image of a set and compare with the truth.
 
@@ -88,6 +91,7 @@ def evaluate(
         k: instances an image, see ``Detector.detect``; "true" tells the model the true number of each image.
         threshold: see ``Detector.detect``.
         seed: of the scenes.
+        progress: show it.
 
     Raises:
         BoxlessError: the model, the folder or a setting is not usable.
@@ -97,18 +101,20 @@ def evaluate(
     predicted: list[Instances] = []
     true: list[Instances] = []
     places_known, seconds = True, 0.0
-    for batch in evaluation_loader(source):
-        truth = truths_of(batch, source.class_names)
-        places_known &= batch.centers is not None
-        began = time.perf_counter()
-        found = detector.detect(
-            _cropped(batch.images, batch.extents),
-            k=max(1, *(len(one) for one in truth)) if k == "true" else k,
-            threshold=threshold,
-        )
-        seconds += time.perf_counter() - began
-        predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
-        true += truth
+    with ImageProgress("evaluating", len(source), shown=progress) as watched:
+        for batch in evaluation_loader(source):
+            truth = truths_of(batch, source.class_names)
+            places_known &= batch.centers is not None
+            began = time.perf_counter()
+            found = detector.detect(
+                _cropped(batch.images, batch.extents),
+                k=max(1, *(len(one) for one in truth)) if k == "true" else k,
+                threshold=threshold,
+            )
+            seconds += time.perf_counter() - began
+            predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
+            true += truth
+            watched.advance(len(truth))
     scores = detection_scores(predicted, true)
     known: dict[str, Any] = {}
     if places_known:
@@ -128,6 +134,7 @@ def evaluate(
         predicted=predicted,
         true=true,
         problems=problems,
+        source=source,
         **known,
     )
 

@@ -12,6 +12,7 @@ from boxless.errors import BoxlessError
 from boxless.plain import from_plain
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPE_FILE = "config.yaml"  # of a run
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class JsonLines(Logger):
     def __init__(self, run: Path, epochs_done: int) -> None:
         super().__init__()
         self.path = run / METRICS_FILE
-        if self.path.exists():
+        if self.path.exists() and not rank_zero_only.rank:
             kept = [json.dumps(row) + "\n" for row in read_metrics(run) if row["epoch"] < epochs_done]
             write_atomically(self.path, "".join(kept))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -23,7 +24,7 @@ from boxless.engine.checkpoints import (
 )
 from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
-from boxless.engine.recipe import Recipe, read_recipe, write_recipe
+from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord
 from boxless.engine.sources import evaluation_loader, training_loader, training_sources
 from boxless.errors import BoxlessError
@@ -33,7 +34,7 @@ from boxless.methods.registry import model_type, training_type
 from boxless.models import load
 from boxless.plain import from_plain
 
-RECIPE_FILE, PROBLEMS_FILE = "config.yaml", "problems.txt"
+PROBLEMS_FILE = "problems.txt"
 LONG_ENOUGH_TO_COMPILE = 500  # steps
 
 
@@ -108,7 +109,9 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
 
     def training_part(trainer: L.Trainer) -> Any:
         rank, world = trainer.global_rank, trainer.world_size
-        return training_loader(train_source, run.batch_size, run.steps_per_epoch, run.seed, rank, world)
+        return training_loader(
+            train_source, run.batch_size, run.steps_per_epoch, run.seed, lambda: module.steps_done, rank, world
+        )
 
     def validation_part(trainer: L.Trainer) -> Any:
         return evaluation_loader(validation_source, 64, trainer.global_rank, trainer.world_size)
@@ -123,6 +126,8 @@ def _prepared(run: Path, recipe: Recipe, resume: bool) -> Path | None:
         if not (run / RECIPE_FILE).is_file():
             raise BoxlessError(f"{run} holds no run to resume: it has no {RECIPE_FILE}; train without --resume.")
         return checkpoint if checkpoint.is_file() else None
+    if rank_zero_only.rank:
+        return None  # a process that the first one started, after it had prepared the directory
     if (run / RECIPE_FILE).exists():
         raise BoxlessError(f"{run} holds a run already; go on with --resume, or give another directory by --out.")
     if recipe.data.folder is not None:
@@ -192,4 +197,3 @@ class _quiet(warnings.catch_warnings):
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
         super().__exit__(*details)
-

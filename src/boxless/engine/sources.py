@@ -1,6 +1,6 @@
 """Where batches come from: scenes or a folder, always by index, the same batch for the same step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -166,29 +166,45 @@ class _Steps(Dataset[Batch]):
 
 
 class _EpochSampler(Sampler[int]):
-    """The numbers of the steps of an epoch; Lightning says which epoch, also after a resume."""
+    """The numbers of the steps of an epoch, counted on from the steps done, so that a resume needs no state."""
 
-    def __init__(self, steps_per_epoch: int) -> None:
-        self.steps_per_epoch, self.epoch = steps_per_epoch, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def __init__(self, steps_per_epoch: int, steps_done: Callable[[], int]) -> None:
+        self.steps_per_epoch, self.steps_done = steps_per_epoch, steps_done
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.steps_per_epoch, (self.epoch + 1) * self.steps_per_epoch))
+        first = self.steps_done()
+        return iter(range(first, first + self.steps_per_epoch))
 
     def __len__(self) -> int:
         return self.steps_per_epoch
 
 
 def training_loader(
-    source: Source, batch_size: int, steps_per_epoch: int, seed: int, rank: int = 0, world: int = 1
+    source: Source,
+    batch_size: int,
+    steps_per_epoch: int,
+    seed: int,
+    steps_done: Callable[[], int],
+    rank: int = 0,
+    world: int = 1,
 ) -> DataLoader[Batch]:
-    """Endless shuffled batches, in epochs of so many steps; what a step sees depends on its number alone."""
+    """Endless shuffled batches, in epochs of so many steps; what a step sees depends on its number alone.
+
+    Args:
+        source: of images.
+        batch_size: over all processes together.
+        steps_per_epoch: length of the loader.
+        seed: of the order.
+        steps_done: asked at the start of each epoch.
+        rank, world: of this process, and how many there are.
+
+    Raises:
+        BoxlessError: the batch cannot be shared equally.
+    """
     if batch_size % world:
         raise BoxlessError(f"A batch of {batch_size} cannot be shared by {world} processes; change run.batch_size.")
     steps = _Steps(source, batch_size, seed, rank, world)
-    return DataLoader(steps, batch_size=None, sampler=_EpochSampler(steps_per_epoch))
+    return DataLoader(steps, batch_size=None, sampler=_EpochSampler(steps_per_epoch, steps_done))
 
 
 def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world: int = 1) -> DataLoader[Batch]:

@@ -1,13 +1,19 @@
-"""The fixed list of methods, by name. Nothing outside of it can be loaded."""
+"""The fixed list of methods, by name. Nothing outside of it can be loaded. Importing it imports no torch."""
+
+from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boxless.errors import BoxlessError
-from boxless.methods.detector import Detector
+
+if TYPE_CHECKING:
+    from boxless.methods.detector import Detector
 
 MODELS = {"mist-classify": ("boxless.methods.mist.model", "MistClassifier")}
 TRAININGS = {"mist-classify": ("boxless.methods.mist.training", "MistClassifierTraining")}
+MODEL_SETTINGS = {"mist-classify": ("boxless.methods.mist.config", "MistClassifierConfig")}
+TRAINING_SETTINGS = {"mist-classify": ("boxless.methods.mist.config", "MistTrainingConfig")}
 
 
 def model_type(method: str) -> type[Detector]:
@@ -27,6 +33,15 @@ def training_type(method: str) -> Any:
         BoxlessError: there is no such method.
     """
     return _lookup(TRAININGS, method)
+
+
+def settings_types(method: str) -> tuple[type[Any], type[Any]]:
+    """The dataclasses of the settings of a method's model and of its training; imports no torch.
+
+    Raises:
+        BoxlessError: there is no such method.
+    """
+    return _lookup(MODEL_SETTINGS, method), _lookup(TRAINING_SETTINGS, method)
 
 
 def _lookup(table: dict[str, tuple[str, str]], method: str) -> Any:

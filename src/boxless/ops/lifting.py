@@ -51,7 +51,6 @@ def _scale_weights(sizes: Tensor, scales: Tensor) -> Tensor:
         raise ValueError(f"scales rise strictly, as {scales.tolist()} do not.")
     if len(scales) == 1:
         return torch.ones_like(sizes).unsqueeze(-1)
-    scales = scales.to(sizes.dtype)
     inside = sizes.clamp(scales[0], scales[-1])
     upper = torch.bucketize(inside.detach(), scales).clamp(1, len(scales) - 1)
     low, high = scales[upper - 1], scales[upper]

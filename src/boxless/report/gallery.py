@@ -67,7 +67,11 @@ def _legend(examples: Sequence[Example]) -> str:
 
 def _unwritable(examples: Sequence[Example]) -> str:
     """The names that the pictures' font cannot write, behind the ids that stand for them."""
-    names = next((one.predicted.class_names for one in examples if one.predicted.class_names is not None), ())
-    ids = [(picture_name(label, names), name) for label, name in enumerate(names)]
-    told = ", ".join(f"{shown} is {text(name)}" for shown, name in ids if shown != name and shown[0] == "#")
-    return note(f"On the pictures, {told}.") if told else ""
+    known = dict.fromkeys(one.predicted.class_names for one in examples if one.predicted.class_names is not None)
+    told = [
+        f"#{label} is {text(name)}"
+        for names in known
+        for label, name in enumerate(names)
+        if picture_name(label, names) == f"#{label}" != name
+    ]
+    return note(f"On the pictures, {', '.join(told)}.") if told else ""

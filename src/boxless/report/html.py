@@ -11,7 +11,7 @@ from boxless.report.stylesheet import STYLESHEET
 
 __all__ = ["Example", "MetricRow", "Report", "render_report", "write_report"]
 
-SECTIONS = (scores, gallery, counting, confusion, offsets, curves, settings, problems)
+SECTIONS = (scores, counting, gallery, confusion, offsets, curves, settings, problems)
 
 # Were a name ever to slip through unescaped, the browser would still run no script and load nothing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -30,7 +30,7 @@ def render_report(report: Report) -> str:
     """The report as HTML; everything that is not ours is escaped.
 
     Raises:
-        BoxlessError: an example cannot be drawn, or the confusion matrix does not fit the class names.
+        BoxlessError: an example cannot be drawn, or classes lack a name.
     """
     summary = f'<p class="summary">{text(report.summary)}</p>\n' if report.summary else ""
     return (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from boxless.errors import BoxlessError
 from boxless.metrics.offsets import OffsetStatistics
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Curve = tuple[Sequence[float], Sequence[float]]
+Curve = tuple[ArrayLike, ArrayLike]
 """Steps and values, equally many."""
 
 # A line of more points is drawn as the mean of each bin, over the band from its least to its highest value.
@@ -62,7 +62,7 @@ def plot_curves(curves: Mapping[str, Curve], dark: bool = False) -> bytes:
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter("")
         for (name, curve), color in zip(curves.items(), _line_colors(len(curves), dark), strict=True):
-            steps, mean, least, highest = _binned(*_finite(name, *curve))
+            steps, mean, least, highest = binned(*_finite(name, *curve))
             axes.fill_between(steps, least, highest, color=color, alpha=0.25, linewidth=0)
             axes.plot(steps, mean, color=color, linewidth=1.6, label=one_line(name))
             if len(steps) == 1:
@@ -115,7 +115,7 @@ def plot_confusion(matrix: NDArray[np.integer], class_names: Sequence[str], dark
                 row + 0.5,
                 str(matrix[row, column]),
                 color=ink["ground"] if strong else ink["ink"],
-                fontsize=7.5,
+                fontsize=8.5,
                 ha="center",
                 va="center",
             )
@@ -165,7 +165,7 @@ def plot_offsets(offsets: OffsetStatistics, class_names: Sequence[str] | None = 
             title = axes.text(middle[0], middle[1] - 1.15 * reach, one_line(name, 14), ha="center", va="bottom")
             if number == 0:
                 title.set_fontweight("bold")
-                axes.text(reach, 0, f"{reach:g} px", ha="right", va="bottom", fontsize=7)
+                axes.text(reach, reach, f"± {reach:g} px", ha="right", va="bottom", fontsize=7)
         axes.set(xlim=(-1.2 * reach, (columns - 1) * pitch[0] + 1.2 * reach), aspect="equal")
         axes.set_ylim((rows - 1) * pitch[1] + 1.1 * reach, -1.7 * reach)
         axes.set_axis_off()
@@ -228,9 +228,7 @@ def _svg(size: tuple[float, float], draw: Callable[["Figure", dict[str, str]], N
         return file.getvalue()
 
 
-def _finite(
-    name: str, steps: Sequence[float], values: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _finite(name: str, steps: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = np.asarray(steps, np.float64), np.asarray(values, np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise BoxlessError(f"the curve {name!r} has steps of shape {x.shape} but values of shape {y.shape}.")
@@ -238,7 +236,7 @@ def _finite(
     return x[kept], y[kept]
 
 
-def _binned(steps: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+def binned(steps: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
     """Step, mean, least and highest value of each of at most ``BINS`` equal runs of points."""
     starts = np.unique(np.linspace(0, len(steps), min(BINS, len(steps)), endpoint=False).astype(np.int64))
     if len(starts) == 0:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from boxless.errors import BoxlessError
 from boxless.metrics.offsets import OffsetStatistics
 from boxless.report.contents import MetricRow, Report
 from boxless.report.markup import (
@@ -160,7 +161,13 @@ def problems(report: Report) -> str:
 
 
 def _names(report: Report, classes: int) -> list[str]:
-    return [str(label) for label in range(classes)] if report.class_names is None else list(report.class_names)
+    if report.class_names is None:
+        return [str(label) for label in range(classes)]
+    if len(report.class_names) < classes:
+        raise BoxlessError(
+            f"the report has {len(report.class_names)} class names for {classes} classes; name them all."
+        )
+    return list(report.class_names[:classes])
 
 
 def _ours(row: MetricRow) -> str:

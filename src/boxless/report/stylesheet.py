@@ -2,6 +2,8 @@
 
 from boxless.report.colors import CLASS_COLORS, Mark, css
 
+SOME_CLASSES = " ".join(css(CLASS_COLORS[label]) for label in (0, 1, 3, 4))
+
 STYLESHEET = f"""
 :root {{
   color-scheme: light dark;
@@ -25,12 +27,14 @@ h3 {{ font-size: .95rem; margin: 0 0 .3rem; font-weight: 600; }}
 p {{ margin: 0 0 .8rem; max-width: 46rem; }}
 .summary {{ font-size: 1.1rem; color: var(--soft); }}
 .note {{ color: var(--soft); font-size: .9rem; }}
-section {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1.1rem 1.2rem 1.2rem; }}
+section {{ background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: 1.1rem 1.2rem 1.2rem; }}
 section > :last-child {{ margin-bottom: 0; }}
 .scroll {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ text-align: left; padding: .38rem 1rem .38rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: normal; }}
+tr > :last-child {{ padding-right: 0; }}
 tbody tr:last-child > * {{ border-bottom: 0; }}
 thead th {{ color: var(--soft); font-size: .85rem; font-weight: 500; }}
 tbody th {{ font-weight: 500; }}
@@ -57,11 +61,21 @@ img {{ display: block; max-width: 100%; height: auto; }}
 .legend .right::before {{ border-color: var(--right); }}
 .legend .false::before {{ border-color: var(--false); border-width: 4px; }}
 .legend .missed::before {{ border-color: var(--missed); border-style: dashed; }}
-.legend .class::before {{ border-color: {css(CLASS_COLORS[0])} {css(CLASS_COLORS[1])} {css(CLASS_COLORS[3])} {css(CLASS_COLORS[4])}; }}
+.legend .class::before {{ border-color: {SOME_CLASSES}; }}
 .legend .ramp {{ width: 3.5rem; background: linear-gradient(90deg, #000004, #57106e, #bc3754, #f98e09, #fcffa4); }}
 .legend .ramp::before {{ border: 0; }}
 details {{ margin-top: .8rem; }}
 summary {{ cursor: pointer; color: var(--soft); font-size: .9rem; }}
 ul {{ margin: 0; padding-left: 1.2rem; }}
+@media (max-width: 34rem) {{
+  main {{ padding: 1.5rem .6rem 3rem; }}
+  section {{ padding: .9rem .9rem 1rem; }}
+  table {{ font-size: .88rem; }}
+  th, td {{ padding-right: .6rem; }}
+  thead th {{ font-size: .8rem; }}
+  .pair {{ flex-direction: column; }}
+  .pair img, .pair img + img, .pair img:has(+ img) {{ width: 100%; }}
+  .matrix img {{ max-width: 135%; }}
+}}
 @media print {{ body {{ background: none; }} section {{ break-inside: avoid; }} }}
 """

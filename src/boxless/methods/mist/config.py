@@ -1,6 +1,11 @@
-"""What a MIST classifier is: plain values, saved beside the weights."""
+"""What a MIST classifier is (plain values, saved beside the weights), and how it is trained.
 
+Imports nothing heavy: the command line makes its options of these.
+"""
+
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,9 +21,11 @@ class MistClassifierConfig:
         object_size: side of the box of an object, in pixels of the image that the network sees.
         max_side: images are shrunk so that their longer side is at most this, in pixels; None leaves them.
         patch_size: samples along each side of a patch; twice for each level of the classifier.
-        heatmap_channels, heatmap_blocks: of the heatmap network.
+        heatmap_channels: of the heatmap network.
+        heatmap_blocks: residual blocks of the heatmap network.
         classifier_channels: of each level of the classifier.
-        softmax_size, softmax_strength: window in pixels and factor of the local softmax.
+        softmax_size: window of the local softmax, in pixels.
+        softmax_strength: factor on the scores in the local softmax.
         suppression_size: window of the non-maximum suppression, in pixels.
         refine_size: window of the sub-pixel soft-argmax, in pixels; 1 leaves peaks on whole pixels.
     """
@@ -48,3 +55,44 @@ class MistClassifierConfig:
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels}.")
         if self.instances < 1 or not self.class_names:
             raise ValueError("a classifier needs at least one instance an image and one class name.")
+
+
+@dataclass(frozen=True)
+class MistTrainingConfig:
+    """How a MIST classifier is trained.
+
+    Attributes:
+        heatmap_rate: Adam's learning rate for the heatmap network.
+        classifier_rate: Adam's learning rate for the classifier, with the decoder of patches.
+        warmup: steps over which both rates rise from zero.
+        decay: share of the training, at its end, over which both rates fall to zero along a cosine.
+        keypoint_step: "gradient", the paper's plain gradient descent, or "pixels", steps of a length in pixels.
+        keypoint_rate: for "gradient" the rate for the loss of one sample (the release's 1e4 for a mean over 32
+            samples is 312.5); for "pixels" the root mean square length of the moves of a batch.
+        keypoint_steps: moves of the keypoints a batch.
+        joint: one backward pass gives the gradients of keypoints and of the task network; else the task network is
+            trained on the moved keypoints, as the release does.
+        target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
+        reconstruction: weight of the reconstruction of the image from the patches.
+        trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
+        averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
+    """
+
+    heatmap_rate: float = 1e-3
+    classifier_rate: float = 1e-3
+    warmup: int = 50
+    decay: float = 0.5
+    keypoint_step: Literal["pixels", "gradient"] = "pixels"
+    keypoint_rate: float = 0.7
+    keypoint_steps: int = 1
+    joint: bool = True
+    target_sigma: float = 1.0
+    reconstruction: float = 1.0
+    trust: float = 5.0
+    averaging: float = 0.998
+
+    def rate_factor(self, step: int, steps: int) -> float:
+        """Factor on the learning rates at a step (from 0) of a training of so many."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup))
+        left = (steps - step) / max(1.0, self.decay * steps)
+        return warm * (1.0 if left >= 1.0 else 0.5 - 0.5 * math.cos(math.pi * left))

@@ -4,61 +4,18 @@ Beside the paper's classification loss a reconstruction of the image from the sa
 object: both tasks of the paper at once, with no label more. ``reconstruction=0`` is the paper's classification.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from boxless.data.batch import Batch
 from boxless.engine.module import TrainingModule
+from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import count_loss, count_targets, heatmap_loss, image_loss
 from boxless.methods.mist.model import MistClassifier
 from boxless.ops.heatmap import top_k_peaks
 from boxless.ops.lifting import gaussian_heatmap, point_heatmap
 from boxless.ops.patches import paste
-
-
-@dataclass(frozen=True)
-class MistTrainingConfig:
-    """How a MIST classifier is trained.
-
-    Attributes:
-        heatmap_rate, classifier_rate: Adam's learning rates.
-        warmup: steps over which both rates rise from zero.
-        decay: share of the training, at its end, over which both rates fall to zero along a cosine.
-        keypoint_step: "gradient", the paper's plain gradient descent, or "pixels", steps of a length in pixels.
-        keypoint_rate: for "gradient" the rate for the loss of one sample (the release's 1e4 for a mean over 32
-            samples is 312.5); for "pixels" the root mean square length of the moves of a batch.
-        keypoint_steps: moves of the keypoints a batch.
-        joint: one backward pass gives the gradients of keypoints and of the task network; else the task network is
-            trained on the moved keypoints, as the release does.
-        target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
-        reconstruction: weight of the reconstruction of the image from the patches.
-        trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
-        averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
-    """
-
-    heatmap_rate: float = 1e-3
-    classifier_rate: float = 1e-3
-    warmup: int = 50
-    decay: float = 0.5
-    keypoint_step: Literal["pixels", "gradient"] = "pixels"
-    keypoint_rate: float = 0.7
-    keypoint_steps: int = 1
-    joint: bool = True
-    target_sigma: float = 1.0
-    reconstruction: float = 1.0
-    trust: float = 5.0
-    averaging: float = 0.998
-
-    def rate_factor(self, step: int, steps: int) -> float:
-        """Factor on the learning rates at a step (from 0) of a training of so many."""
-        warm = min(1.0, (step + 1) / max(1, self.warmup))
-        left = (steps - step) / max(1.0, self.decay * steps)
-        return warm * (1.0 if left >= 1.0 else 0.5 - 0.5 * math.cos(math.pi * left))
 
 
 class PatchDecoder(nn.Module):

@@ -1,0 +1,67 @@
+"""A plain version of the MIST classifier to measure against: fp32, eager, contiguous, torch's own GroupNorm.
+
+The same networks, the same number of passes; nothing clever.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from boxless.methods.mist.config import MistClassifierConfig
+
+
+class Block(nn.Module):
+    def __init__(self, inputs: int, outputs: int, padding: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.trim = 0 if padding or kernel == 1 else 2
+        self.norm1, self.norm2 = nn.GroupNorm(1, inputs), nn.GroupNorm(1, outputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel, padding=padding)
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel, padding=padding)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x))))))
+        x = self.shortcut(x)
+        return y + (x[:, :, self.trim : -self.trim, self.trim : -self.trim] if self.trim else x)
+
+
+def heatmap_net(config: MistClassifierConfig) -> nn.Module:
+    width = config.heatmap_channels
+    return nn.Sequential(
+        nn.ReflectionPad2d(2 * config.heatmap_blocks),
+        nn.BatchNorm2d(config.channels),
+        nn.Conv2d(config.channels, width, 1),
+        *(Block(width, width, padding=0) for _ in range(config.heatmap_blocks)),
+        nn.Conv2d(width, 1, 1),
+    )
+
+
+def classifier(config: MistClassifierConfig) -> nn.Module:
+    layers: list[nn.Module] = []
+    previous = config.channels
+    for width in config.classifier_channels:
+        layers += [Block(previous if i == 0 else width, width, padding=1) for i in range(3)]
+        layers.append(nn.MaxPool2d(2))
+        previous = width
+    layers += [Block(previous, previous, padding=0, kernel=1) for _ in range(3)]
+    return nn.Sequential(*layers, nn.Flatten())
+
+
+def local_softmax(scores: Tensor, size: int, strength: float) -> Tensor:
+    raised = torch.exp(strength * (scores - scores.amax(dim=(2, 3), keepdim=True)))
+    total = F.avg_pool2d(raised, size, stride=1, padding=size // 2, divisor_override=1)
+    return raised / (total + 1e-6)
+
+
+def crop(images: Tensor, centers: Tensor, side: float, samples: int) -> Tensor:
+    """(B, C, H, W) and (B, K, 2) to (B·K, C, P, P) by ``grid_sample``."""
+    batch, k = centers.shape[:2]
+    height, width = images.shape[-2:]
+    cell = ((torch.arange(samples) + 0.5) / samples - 0.5) * side
+    x = (centers[..., 0, None] + cell) * 2 / (width - 1) - 1
+    y = (centers[..., 1, None] + cell) * 2 / (height - 1) - 1
+    grid = torch.stack(
+        (x[:, :, None, :].expand(batch, k, samples, samples), y[:, :, :, None].expand(batch, k, samples, samples)), -1
+    )
+    many = images.unsqueeze(1).expand(-1, k, -1, -1, -1).flatten(0, 1)
+    return F.grid_sample(many, grid.flatten(0, 1), align_corners=True)

@@ -1,0 +1,123 @@
+"""``boxless detect``: images and folders to detections, read in batches; broken images are named and passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boxless.cli.interrupts import interruptible
+from boxless.cli.output import print_table, remark
+from boxless.cli.parsing import new_parser, parse
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from boxless.engine.image_progress import ImageProgress
+    from boxless.instances import Instances
+    from boxless.methods.detector import Detector
+
+DESCRIPTION = """\
+Find, count and name the objects of images. MODEL is a run, a saved model, or the name of one that ships with the
+package. Folders are searched with all folders in them."""
+
+# What is in memory at once: so many images, or fewer if they are large.
+BATCH_IMAGES, BATCH_PIXELS = 64, 32_000_000
+# Longer tables are for files.
+MOST_ROWS = 100
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Detect, and write or print; 1 where no image at all could be read."""
+    parser = new_parser("detect", "MODEL IMAGES... [options]", DESCRIPTION)
+    parser.add_argument("model", metavar="MODEL", help="a run, a saved model, or the name of a shipped one")
+    parser.add_argument("images", metavar="IMAGES", nargs="+", help="files and folders")
+    parser.add_argument("--out", type=str | None, help="a file for what was found: .json (COCO), .csv or .parquet")
+    parser.add_argument("--format", type=str | None, help="coco, csv, parquet or label-studio; by the suffix without")
+    parser.add_argument("--k", type=int | None, help="find so many in each image; without, as many as the model knows")
+    parser.add_argument("--threshold", type=float | None, help="find all of at least this score, in [0, 1]")
+    parser.add_argument("--pictures", type=str | None, help="a folder for a picture of each image with its boxes")
+    options = parse(parser, arguments)
+
+    from boxless.data.images import list_images
+    from boxless.exits import format_of, write
+    from boxless.models import load
+
+    format = None if options["out"] is None else format_of(options["out"], options["format"])
+    files = list_images(options["images"])
+    detector = load(options["model"])
+    with interruptible("interrupted; nothing was written."):
+        found, broken = _detect(detector, files, options)
+    if found and options["out"] is not None:
+        write(options["out"], [(str(path), instances) for path, instances in found], format)
+        remark(f"{sum(len(one) for _, one in found):,} objects in {len(found):,} images: {options['out']}")
+    elif found:
+        _print_counts(found, detector.config.class_names)
+    if broken:
+        remark(f"{broken:,} of {len(files):,} images could not be read and were passed over.")
+    return 0 if found else 1
+
+
+def _detect(
+    detector: Detector, files: Sequence[Path], options: dict[str, Any]
+) -> tuple[list[tuple[Path, Instances]], int]:
+    """The instances of each image that can be read, and how many cannot."""
+    from boxless.engine.image_progress import ImageProgress
+
+    found: list[tuple[Path, Instances]] = []
+    with ImageProgress("detecting", len(files)) as progress:
+        for batch in _batches(files, detector.config.channels, progress):
+            images = [image for _, image in batch]
+            instances = detector.detect(images, k=options["k"], threshold=options["threshold"])
+            for (path, image), one in zip(batch, instances, strict=True):
+                found.append((path, one))
+                if options["pictures"] is not None:
+                    _draw(Path(options["pictures"]), len(found), path, image, one)
+            progress.advance(len(batch))
+    return found, len(files) - len(found)
+
+
+def _batches(files: Sequence[Path], channels: int, progress: ImageProgress) -> Iterator[list[tuple[Path, Tensor]]]:
+    """Images as (C, H, W), as many as fit into memory; those that cannot be read are said and left out."""
+    from boxless.data.images import UnreadableImage, to_tensor
+
+    batch: list[tuple[Path, Tensor]] = []
+    pixels = 0
+    for path in files:
+        try:
+            image = to_tensor(path, channels)
+        except UnreadableImage as error:
+            progress.say(f"passed over: {error}")
+            progress.advance(1)
+            continue
+        batch.append((path, image))
+        pixels += image[0].numel()
+        if len(batch) == BATCH_IMAGES or pixels >= BATCH_PIXELS:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
+
+
+def _draw(folder: Path, number: int, path: Path, image: Tensor, instances: Instances) -> None:
+    """A picture, named after its image and its number, as images in two folders may have one name."""
+    from boxless.report.pictures import draw_detections
+    from boxless.report.png import write_picture
+
+    picture = draw_detections(image.permute(1, 2, 0).numpy(), instances)
+    write_picture(folder / f"{number:04d}-{path.stem}.png", picture)
+
+
+def _print_counts(found: Sequence[tuple[Path, Instances]], class_names: Sequence[str]) -> None:
+    """How many of each class each image holds, and all together."""
+    counts = [one.counts() for _, one in found]
+    rows = [
+        [str(path), str(len(one)), *(str(count.get(name, 0) or "") for name in class_names)]
+        for (path, one), count in zip(found[:MOST_ROWS], counts, strict=False)
+    ]
+    if len(found) > 1:
+        total = [sum(count.get(name, 0) for count in counts) for name in class_names]
+        rows.append([f"all {len(found):,} images", str(sum(total)), *map(str, total)])
+    print_table(["image", "objects", *class_names], rows)
+    if len(found) > MOST_ROWS:
+        remark(f"and {len(found) - MOST_ROWS:,} images more; --out found.csv keeps all.")

@@ -1,0 +1,73 @@
+"""``boxless evaluate``: a model against the truth, as a table and as a report with pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from boxless.cli.parsing import new_parser, parse
+from boxless.cli.runs import RUNS
+from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe, recipe_names
+from boxless.errors import BoxlessError
+
+DESCRIPTION = """\
+Compare a model with the truth. MODEL is a run, a saved model, or the name of one that ships with the package. Without
+--data it is tested on scenes of test digits, composed as those that it learned from."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Evaluate, print the table, write the report."""
+    parser = new_parser("evaluate", "MODEL [options]", DESCRIPTION)
+    parser.add_argument("model", metavar="MODEL", help="a run, a saved model, or the name of a shipped one")
+    parser.add_argument("--data", type=str | None, help="a folder with metadata.csv, a COCO file, or both")
+    parser.add_argument("--images", type=int, default=5000, help="scenes to compose; a folder is taken whole")
+    parser.add_argument("--k", type=str | None, help="find so many in each image, or true: as many as there are")
+    parser.add_argument("--threshold", type=float | None, help="find all of at least this score, in [0, 1]")
+    parser.add_argument("--out", type=str | None, help="a folder for report.html; that of the run without")
+    options = parse(parser, arguments)
+    if options["images"] < 1:
+        raise BoxlessError(f"--images is at least 1, not {options['images']}.")
+    model, k = options["model"], number_of(options["k"])
+
+    from boxless.cli.telling import tell
+    from boxless.engine.evaluation import evaluate
+    from boxless.models import load
+
+    detector = load(model)
+    recipe = recipe_of(model)
+    data = test_data(recipe, model) if options["data"] is None else DataConfig(folder=options["data"])
+    found = evaluate(detector, data, images=options["images"], k=k, threshold=options["threshold"], progress=True)
+    out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
+    tell(found, detector, data, model, out / "report.html", recipe)
+    return 0
+
+
+def recipe_of(model: str) -> Recipe | None:
+    """The recipe of a run, or of a shipped model, which bears its name; None where it is not known."""
+    if (Path(model) / RECIPE_FILE).is_file():
+        return read_recipe(Path(model) / RECIPE_FILE)
+    return read_recipe(model) if model in recipe_names() else None
+
+
+def test_data(recipe: Recipe | None, model: str) -> DataConfig:
+    """The scenes to test on.
+
+    Raises:
+        BoxlessError: the model did not learn from scenes.
+    """
+    if recipe is None or recipe.data.folder is not None:
+        known = "is not known" if recipe is None else f"is {recipe.data.folder}"
+        raise BoxlessError(f"What {model} learned from {known}; give other images to test it on, by --data FOLDER.")
+    return recipe.data
+
+
+def number_of(text: str | None) -> int | Literal["true"] | None:
+    """``--k``: a number, "true", or nothing.
+
+    Raises:
+        BoxlessError: it is neither.
+    """
+    if text is None or text.isdecimal():
+        return None if text is None else int(text)
+    if text.lower() == "true":
+        return "true"
+    raise BoxlessError(f"--k takes a number of instances, or true for the true number of each image, not {text!r}.")

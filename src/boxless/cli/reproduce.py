@@ -1,0 +1,137 @@
+"""``boxless reproduce``: a table of a paper, ours beside theirs, from what is recorded or trained anew."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from boxless.cli.interrupts import interruptible
+from boxless.cli.output import print_table, remark
+from boxless.cli.parsing import did_you_mean, new_parser, parse
+from boxless.cli.runs import RUNS
+from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, recipe_from
+from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
+from boxless.engine.tables import TABLES, Experiment, Row, Table
+from boxless.errors import BoxlessError
+from boxless.report.results import COLUMNS, LEFT, makings_of, rows_of, title_of, with_tables
+
+DESCRIPTION = """\
+Print a table of a paper, ours beside theirs. Ours is what is recorded in results/: with --train the rows are trained
+anew and recorded, in runs/reproduce/, and go on there if they were interrupted; --record takes a run that exists."""
+
+TEST_SCENES, TEST_SEED = 5000, 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train or record if asked to, then print the table, or write all tables to a Markdown file."""
+    parser = new_parser("reproduce", "TABLE [options]", DESCRIPTION)
+    parser.add_argument("table", metavar="TABLE", nargs="?", help=", ".join(TABLES))
+    parser.add_argument("--rows", type=str | None, help="some rows alone, as mnist-hard,mnist-3")
+    parser.add_argument("--train", action="store_true", help="train each row anew, test it, and record it")
+    parser.add_argument("--record", type=str | None, help="test a run that exists, and record it as the one of --rows")
+    parser.add_argument(
+        "--results", type=str | None, help="the folder of the records; results/ of the checkout without"
+    )
+    parser.add_argument("--readme", type=str | None, help="write all tables into this file, between its markers")
+    options = parse(parser, arguments)
+    directory = Path(options["results"]) if options["results"] is not None else results_directory()
+    if options["readme"] is not None:
+        _write_readme(Path(options["readme"]), directory)
+        return 0
+    table = _table(options["table"])
+    rows = list(table.rows) if options["rows"] is None else [table.row(key) for key in options["rows"].split(",")]
+    if options["record"] is not None:
+        _record(_one(rows), Path(options["record"]), directory)
+    elif options["train"]:
+        for row in rows:
+            if row.experiment is not None:
+                _train(row.experiment, directory)
+    _print(table, rows, directory)
+    return 0
+
+
+def _table(name: str | None) -> Table:
+    if name not in TABLES:
+        hint = "" if name is None else did_you_mean(name, TABLES)
+        lacking = "Which table is missing" if name is None else f"There is no table {name}"
+        raise BoxlessError(f"{lacking}; there are {', '.join(TABLES)}{hint}")
+    return TABLES[name]
+
+
+def _one(rows: Sequence[Row]) -> Experiment:
+    """The experiment of the only row."""
+    if len(rows) != 1 or rows[0].experiment is None:
+        raise BoxlessError("--record needs the row that the run stands for, one of ours, as in --rows mnist-hard.")
+    return rows[0].experiment
+
+
+def _train(experiment: Experiment, directory: Path) -> None:
+    """Train where it is not trained yet, test, record."""
+    from boxless.engine.run import train
+
+    out = RUNS / "reproduce" / experiment.name
+    recipe = recipe_of(experiment)
+    resume = (out / RECIPE_FILE).is_file()
+    if resume and read_recipe(out / RECIPE_FILE) != recipe:
+        raise BoxlessError(f"{out} holds a run by another recipe; take it away to train {experiment.name} anew.")
+    remark(f"{experiment.name}: {'going on in' if resume else 'training in'} {out}")
+    with interruptible("interrupted; the same command goes on."):
+        train(recipe, out, resume=resume)
+        _record(experiment, out, directory)
+
+
+def _record(experiment: Experiment, run: Path, directory: Path) -> None:
+    """Test a run on the scenes of its recipe, and write the result."""
+    from boxless.engine.evaluation import evaluate
+    from boxless.engine.records import read_record
+
+    if not (run / RECIPE_FILE).is_file():
+        raise BoxlessError(f"{run} is no run: it has no {RECIPE_FILE}; give the directory of a training.")
+    recipe, record = read_recipe(run / RECIPE_FILE), read_record(run)
+    if record is None:
+        raise BoxlessError(f"{run} has no record of its training; train it to the end of an epoch at least.")
+    data = recipe_of(experiment).data
+    found = evaluate(run, data, images=TEST_SCENES, k=experiment.k, seed=TEST_SEED, progress=True)
+    result = Result(
+        name=experiment.name,
+        recipe_name=experiment.recipe,
+        recipe=recipe,
+        **asdict(record),
+        seed=recipe.run.seed,
+        evaluation=Terms(TEST_SCENES, TEST_SEED, experiment.k),
+        metrics=found.metrics(),
+    )
+    remark(f"recorded: {write_result(directory, result)}")
+
+
+def recipe_of(experiment: Experiment) -> Recipe:
+    """The recipe of an experiment with its changes."""
+    plain: dict[str, Any] = asdict(read_recipe(experiment.recipe))
+    for section, changes in experiment.changes.items():
+        plain[section] |= changes
+    return recipe_from(plain, experiment.name)
+
+
+def _results(rows: Sequence[Row], directory: Path) -> list[Result | None]:
+    return [None if row.experiment is None else read_result(directory, row.experiment.name) for row in rows]
+
+
+def _print(table: Table, rows: Sequence[Row], directory: Path) -> None:
+    results = _results(rows, directory)
+    print_table(COLUMNS, rows_of(table, rows, results), title=title_of(table), left=LEFT)
+    for line in makings_of(results):
+        remark(line)
+    if not any(results):
+        remark(f"nothing is recorded in {directory} yet: --train does it.")
+
+
+def _write_readme(path: Path, directory: Path) -> None:
+    from boxless.data.files import write_atomically
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise BoxlessError(f"There is no file {path}; check the name behind --readme.") from error
+    tables = [(table, table.rows, _results(table.rows, directory)) for table in TABLES.values()]
+    write_atomically(path, with_tables(text, tables, str(path)))
+    remark(f"wrote the results into {path}")

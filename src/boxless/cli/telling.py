@@ -1,0 +1,76 @@
+"""An evaluation, told on the terminal and in a report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from boxless.cli.durations import written
+from boxless.cli.output import print_metrics, remark
+from boxless.engine.evaluation import Evaluation
+from boxless.engine.recipe import DataConfig, Recipe
+from boxless.engine.records import curves, read_record
+from boxless.engine.tables import marks
+from boxless.methods.detector import Detector
+from boxless.report.evaluation import metric_rows, report_of
+from boxless.report.html import write_report
+from boxless.report.plots import Curve
+
+
+def tell(
+    evaluation: Evaluation, detector: Detector, data: DataConfig, model: str, path: Path, recipe: Recipe | None
+) -> None:
+    """Print the table, name what was passed over, write the report."""
+    against = marks(data)
+    print_metrics(metric_rows(evaluation, against))
+    for problem in evaluation.problems:
+        remark(f"passed over: {problem}")
+    title = f"{detector.method} on {data.folder or data.layout}"
+    report = report_of(
+        evaluation, detector, title, _summary(evaluation), against, _curves(model, recipe), _settings(model, recipe)
+    )
+    write_report(path, report)
+    speed = evaluation.images / max(evaluation.seconds, 1e-9)
+    remark(f"{evaluation.images:,} images, {speed:,.0f} a second; report: {path}")
+
+
+def _summary(evaluation: Evaluation) -> str:
+    images = f"{evaluation.images:,} images"
+    if evaluation.detection is None:
+        return f"Of the objects in {images}, {evaluation.classification:.1%} are accounted for by class."
+    return (
+        f"Of the objects in {images}, {evaluation.detection.localization:.1%} are found in their place, and "
+        f"{evaluation.detection.both:.1%} in their place and with their class."
+    )
+
+
+def _curves(model: str, recipe: Recipe | None) -> Mapping[str, Curve]:
+    """What the training logged, over its steps."""
+    per_epoch = 1 if recipe is None else recipe.run.steps_per_epoch
+    return {
+        name: ([epoch * per_epoch for epoch in epochs], values)
+        for name, (epochs, values) in curves(Path(model)).items()
+    }
+
+
+def _settings(model: str, recipe: Recipe | None) -> dict[str, str]:
+    """What one needs to do it again."""
+    settings = {"model": model}
+    if recipe is not None:
+        run = recipe.run
+        learned = (
+            f"{recipe.data.glyphs} digits, {recipe.data.layout}" if recipe.data.folder is None else recipe.data.folder
+        )
+        settings |= {"method": recipe.method, "learned from": learned, "seed": str(run.seed)}
+        settings |= {"batch size": str(run.batch_size)} | {
+            f"{section}.{name}": str(value)
+            for section in ("model", "training")
+            for name, value in getattr(recipe, section).items()
+        }
+    record = read_record(Path(model))
+    if record is not None:
+        settings |= {
+            "steps": f"{record.steps:,}",
+            "training": written(record.seconds),
+            "machine": record.machine,
+            "commit": record.commit or "not known",
+        }
+    return settings

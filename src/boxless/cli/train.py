@@ -1,0 +1,164 @@
+"""``boxless train``: a recipe, or a method and a folder, to a run."""
+
+import os
+import sys
+from argparse import SUPPRESS
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from boxless.cli.durations import seconds_of, written
+from boxless.cli.interrupts import interruptible
+from boxless.cli.output import print_table, remark, shown
+from boxless.cli.parsing import new_parser, parse, positionals
+from boxless.cli.runs import newest_run, next_run
+from boxless.cli.settings import SECTIONS, add_settings, base_recipe, given_settings, laid_over, read_layer
+from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe
+from boxless.errors import BoxlessError
+from boxless.methods.registry import MODELS
+
+FLAGS = ("--resume", "--help", "-h")
+VALIDATED = {
+    "val/localization": "IOU 50 %",
+    "val/classification": "Classif.",
+    "val/both": "Both",
+    "val/exact_counts": "every count right",
+}
+DESCRIPTION = """\
+Learn to find and name objects from counts alone. RECIPE is one of the package, a YAML file, or a method with its
+defaults. --data FOLDER, which is short for --data.folder, trains on images of yours: the folder holds metadata.csv with
+the columns file_name and labels ("3 3 7"), or a COCO file. Single settings are given as --run.steps 2000."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train, print what came of it, and say what to do next."""
+    words = ["--data.folder" + word[6:] if word.split("=")[0] == "--data" else word for word in arguments]
+    name = next(iter(positionals(words, FLAGS)), None)
+    method = next(iter(MODELS)) if name is None else base_recipe(name).method
+    values = parse(_parser(method), words, defaults=False)
+    max_time = seconds_of(values["max_time"]) if "max_time" in values else None
+    resume = values.get("resume", False)
+    out = _directory(name, values.get("out"), resume)
+    recipe = _resumed(out, method, values) if resume else _begun(base_recipe(str(name)), values)
+    return train_and_tell(recipe, out, resume, max_time, values.get("devices", 1))
+
+
+def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | None, devices: int) -> int:
+    """Train, and print the scores and the next commands."""
+    from boxless.engine.run import train
+
+    if devices > 1:  # Lightning starts the other processes with the words of this one: they join the run
+        sys.argv = [sys.argv[0], "train", "--out", str(out), "--resume", "--devices", str(devices)]
+    remark(f"training in {out}")
+    with interruptible(f"interrupted; go on with: boxless train --resume --out {out}"):
+        train(recipe, out, resume=resume, max_time=max_time, devices=devices)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        _tell(recipe, out)
+    return 0
+
+
+def _parser(method: str) -> ArgumentParser:
+    parser = new_parser("train", "RECIPE [options]", DESCRIPTION)
+    parser.add_argument("recipe", nargs="?", help="a recipe, a YAML file or a method", metavar="RECIPE")
+    parser.add_argument("--out", type=str, default=SUPPRESS, help="the run directory; runs/RECIPE-1 and so on without")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, or else the newest of RECIPE"
+    )
+    parser.add_argument("--max-time", type=str, help="stop in time, as 30m or 1h30m; --resume goes on")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU")
+    parser.add_argument("--config", type=str, help="a YAML file with settings that go before those of the recipe")
+    add_settings(parser, method)
+    return parser
+
+
+def _directory(name: str | None, out: str | None, resume: bool) -> Path:
+    """Where the run lies, or will lie."""
+    if name is None and not (resume and out):
+        lacking = "the run to resume, as in --out runs/x" if resume else "a recipe or a method, as in mist-classify"
+        raise BoxlessError(f"What to train is missing: give {lacking}.")
+    if out is not None:
+        return Path(out)
+    stem = Path(str(name)).stem
+    if not resume:
+        return next_run(stem)
+    newest = newest_run(stem)
+    if newest is None:
+        raise BoxlessError(f"There is no run runs/{stem}-1 to resume; give one by --out, or leave --resume out.")
+    return newest
+
+
+def _begun(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe of a new run: the settings laid over it, and filled in by what the data tell."""
+    from boxless.engine.defaults import completed, without_data
+
+    laid = _laid(recipe, values)
+    if laid.data.folder != recipe.data.folder:
+        laid = _laid(without_data(recipe), values)
+    if laid.data.folder is not None:
+        laid = replace(laid, data=replace(laid.data, folder=str(Path(laid.data.folder).resolve())))
+    laid, told = completed(laid)
+    if told and laid.data.folder is not None:
+        remark(f"settings by the data: {'; '.join(told)}")
+    return laid
+
+
+def _resumed(out: Path, method: str, values: dict[str, Any]) -> Recipe:
+    """The recipe that the run was begun with; settings on the command line must be those it was begun with."""
+    if not (out / RECIPE_FILE).is_file():
+        raise BoxlessError(f"{out} holds no run to resume: it has no {RECIPE_FILE}; train without --resume.")
+    saved = read_recipe(out / RECIPE_FILE)
+    if values.get("recipe") is not None and saved.method != method:
+        raise BoxlessError(f"{out} is a run of {saved.method}, not of {method}; give its own recipe, or none.")
+    wanted = _laid(saved, values)
+    if (
+        wanted != saved
+        and _begun(saved if values.get("recipe") is None else base_recipe(values["recipe"]), values) != saved
+    ):
+        raise BoxlessError(
+            f"{out} was begun with other settings ({_difference(saved, wanted)}); leave them out to resume it, "
+            "or train anew without --resume."
+        )
+    return saved
+
+
+def _laid(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The file of ``--config``, then the single options, laid over a recipe."""
+    if "config" in values:
+        recipe = laid_over(recipe, read_layer(values["config"]), values["config"])
+    return laid_over(recipe, given_settings(values, recipe.method), "the command line")
+
+
+def _difference(saved: Recipe, wanted: Recipe) -> str:
+    """The first setting that differs, as "run.steps 600 there, 1000 here"."""
+    there, here = asdict(saved), asdict(wanted)
+    for section in SECTIONS:
+        for name, value in here[section].items():
+            if there[section].get(name) != value:
+                return f"{section}.{name} is {there[section].get(name)} there and {value} here"
+    return "other data"
+
+
+def _tell(recipe: Recipe, out: Path) -> None:
+    """The best validation, and what to do with the run."""
+    from boxless.engine.records import read_metrics, read_record
+
+    record = read_record(out)
+    validated = [epoch for epoch in read_metrics(out) if "val/score" in epoch]
+    if record is None or not validated:
+        return
+    steps = recipe.run.epochs * recipe.run.steps_per_epoch
+    best = max(validated, key=lambda epoch: epoch["val/score"])
+    measures = [(name, title) for name, title in VALIDATED.items() if name in best]
+    print_table(
+        ["on validation images", *(title for _, title in measures)],
+        [[f"{out}, best of {len(validated)}", *(shown(best[name]) for name, _ in measures)]],
+    )
+    if record.steps < steps:
+        remark(f"stopped in time at step {record.steps:,} of {steps:,}; go on: boxless train --resume --out {out}")
+    else:
+        remark(f"trained {record.steps:,} steps in {written(record.seconds)}")
+    test = " --data FOLDER" if recipe.data.folder is not None else ""
+    remark(f"next: boxless evaluate {out}{test}\n      boxless detect {out} IMAGES --out found.json")

@@ -1,0 +1,115 @@
+"""Settings of the model that the data tell: how many objects, whether their number varies, their looks."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from boxless.data.folder import Folder, read_folder
+from boxless.data.images import UnreadableImage, read_image
+from boxless.data.scenes import LAYOUTS
+from boxless.engine.recipe import Recipe
+from boxless.errors import BoxlessError
+from boxless.methods.registry import settings_types
+from boxless.plain import from_plain
+
+OF_THE_DATA = ("instances", "background", "channels", "object_size", "max_side")
+"""Settings of a model that a recipe makes for its own data."""
+
+LOOKED_AT = 16  # images of a folder, for their colours and sizes
+GREY_TOLERANCE = 2 / 255  # JPEG colours grey by so much
+NETWORK_OBJECT = 20.0  # pixels: the object that the networks and their windows are made for (PROTOCOL 4)
+LARGE_OBJECT = 32.0  # pixels: a larger one has more than a patch has samples
+
+Choices = list[tuple[dict[str, Any], str]]
+
+
+def without_data(recipe: Recipe) -> Recipe:
+    """The recipe without what it says of its own data, to be used on others."""
+    return replace(recipe, model={name: value for name, value in recipe.model.items() if name not in OF_THE_DATA})
+
+
+def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
+    """Fill in what the recipe leaves open and its data tell.
+
+    * ``instances``, K: the largest number of objects of an image.
+    * ``background``: whether an image has fewer than K.
+    * ``channels``, of a folder: 1 where the images looked at are grey, else 3.
+    * ``max_side``, of a folder whose objects are larger than ``LARGE_OBJECT``: images are shrunk, and ``object_size``
+      with them, so that an object has the ``NETWORK_OBJECT`` pixels that the networks are made for.
+
+    Returns:
+        The recipe, and what was chosen in words.
+
+    Raises:
+        BoxlessError: a setting is not known or wrong, the folder cannot be used or names no object, or ``object_size`` is missing: counts do not tell
+            it, and boxes are not looked at.
+    """
+    given = recipe.model
+    kind = settings_types(recipe.method)[0]
+    known = {field.name for field in fields(kind)}
+    from_plain(kind, given | {"class_names": ["any"]}, "model")
+    if recipe.data.folder is None:
+        layout = LAYOUTS.get(recipe.data.layout)
+        choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
+    else:
+        folder = read_folder(recipe.data.folder)
+        choices = _by_counts([len(image.labels) for image in folder.images], given.get("instances"))
+        if not any(image.labels for image in folder.images):
+            raise BoxlessError(f"The labels of {folder.root} name no object; there is nothing to learn from.")
+        if "object_size" in known:
+            choices += _by_looks(folder, given.get("object_size"), shrink="max_side" not in given)
+    chosen: dict[str, Any] = {}
+    told = []
+    for settings, sentence in choices:
+        if all(name in known and (name not in given or name == "object_size") for name in settings):
+            chosen |= settings
+            told.append(sentence)
+    return replace(recipe, model=given | chosen), told
+
+
+def _by_counts(totals: Sequence[int], instances: int | None) -> Choices:
+    """By the number of objects of each image."""
+    least, most = min(totals, default=0), max(totals, default=0)
+    if most == 0:
+        return []
+    k = most if instances is None else instances
+    fewer = "a class for background, as images hold fewer" if least < k else "no class for background"
+    return [({"instances": k}, f"K = {k}, the most objects of an image"), ({"background": least < k}, fewer)]
+
+
+def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choices:
+    """By the colours and sizes of some images, and the size of an object in them."""
+    if object_size is None:
+        raise BoxlessError(
+            f"How large the objects of {folder.root} are is not known: give the side of one, roughly, in pixels, "
+            "as in --model.object_size 20."
+        )
+    every = -(-len(folder.images) // LOOKED_AT)
+    looks = [look for image in folder.images[::every] if (look := _look(image.path)) is not None]
+    if not looks:
+        return []
+    grey = all(is_grey for is_grey, _ in looks)
+    choices: Choices = [({"channels": 1 if grey else 3}, "grey images" if grey else "images in colour")]
+    if shrink and object_size > LARGE_OBJECT:
+        longest = median(side for _, side in looks)
+        side = max(round(longest * NETWORK_OBJECT / object_size), round(NETWORK_OBJECT))
+        choices.append(
+            (
+                {"max_side": side, "object_size": NETWORK_OBJECT},
+                f"images shrunk to {side} pixels, where an object of {object_size:g} has {NETWORK_OBJECT:g}",
+            )
+        )
+    return choices
+
+
+def _look(path: Path) -> tuple[bool, int] | None:
+    """Whether an image is grey, and its longer side; None where it cannot be read, which the training will tell."""
+    try:
+        pixels = read_image(path, channels=3)
+    except UnreadableImage:
+        return None
+    return bool(np.ptp(pixels, axis=2).max() <= GREY_TOLERANCE), max(pixels.shape[:2])

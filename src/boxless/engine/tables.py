@@ -1,0 +1,172 @@
+"""The papers' tables: what each row reached there, what we aim at, and the experiment of ours that answers it.
+
+The numbers are those of PROTOCOL 3; shares are in [0, 1].
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, Literal
+
+from boxless.engine.recipe import DataConfig
+from boxless.errors import BoxlessError
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A training of ours.
+
+    Attributes:
+        name: of its result and its run directory.
+        recipe: a name in ``boxless/recipes``.
+        changes: what is other than in the recipe, by section.
+        k: instances an image in the evaluation, see ``boxless.engine.evaluation.evaluate``.
+    """
+
+    name: str
+    recipe: str
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    k: int | Literal["true"] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        key: short name, for the command line.
+        data: what it is about.
+        method: whose numbers.
+        experiment: ours; None where we have none yet.
+        paper: what the paper reached, in the order of the table's measures, of which it may lack the last; None where
+            it has no such row.
+        goal: what we aim at.
+    """
+
+    key: str
+    data: str
+    method: str
+    experiment: Experiment | None = None
+    paper: tuple[float, ...] | None = None
+    goal: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper.
+
+    Attributes:
+        name: for the command line.
+        title: what it shows.
+        measures: name in ``Evaluation.metrics()`` to the name in the table.
+        rows: of it.
+    """
+
+    name: str
+    title: str
+    measures: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+    def row(self, key: str) -> Row:
+        """The row of that key.
+
+        Raises:
+            BoxlessError: there is none.
+        """
+        for row in self.rows:
+            if row.key == key:
+                return row
+        raise BoxlessError(f"{self.name} has no row {key}; its rows are {', '.join(row.key for row in self.rows)}.")
+
+
+HARD = Experiment("mist-classify-mnist", "mist-classify-mnist")
+DETECTION = {"localization": "IOU 50 %", "classification": "Classif.", "both": "Both"}
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "mist-table2",
+            "MIST, tables 2 and 3: digits found and named, learned from counts",
+            DETECTION,
+            (
+                Row("mnist-hard", "mnist-hard", "MIST", HARD, (0.978, 0.988, 0.975), (0.995, 0.99, 0.986)),
+                Row(
+                    "mnist-hard-paper",
+                    "mnist-hard",
+                    "MIST, as in the paper",
+                    Experiment("mist-classify-mnist-paper", "mist-classify-mnist-paper"),
+                    (0.978, 0.988, 0.975),
+                ),
+                Row("mnist-hard-supervised", "mnist-hard", "with boxes", None, (0.996, 0.987, 0.986)),
+                Row("mnist-hard-channel-wise", "mnist-hard", "channel-wise", None, (0.254, 0.755, 0.248)),
+                Row("mnist-hard-xie20", "mnist-hard", "Xie20", None, (0.727, 0.931, 0.713)),
+                Row(
+                    "mnist-3",
+                    "mnist-3",
+                    "MIST",
+                    Experiment("mist-classify-mnist3", "mist-classify-mnist3"),
+                    (0.995, 0.969, 0.966),
+                    (0.998, 0.99, 0.99),
+                ),
+                Row("mnist-3-xie20", "mnist-3", "Xie20", None, (0.954, 0.974, 0.922)),
+                Row(
+                    "mnist-crowded",
+                    "mnist-crowded",
+                    "MIST",
+                    Experiment("mist-classify-crowded", "mist-classify-mnist", {"data": {"layout": "mnist-crowded"}}),
+                ),
+            ),
+        ),
+        Table(
+            "mist-table5",
+            "MIST, table 5: trained on numbers of digits that vary, tested with the true number",
+            {"average_precision": "IOU 50 AP", "average_precision_of_any_class": "IOU 50 AP, any class"},
+            (
+                Row("9", "{9}", "MIST", HARD, (0.922,), (0.97,)),
+                Row(
+                    "6-9",
+                    "{6, 7, 8, 9}",
+                    "MIST",
+                    Experiment("mist-classify-k-6-9", "mist-classify-k", {"data": {"counts": [6, 7, 8, 9]}}, k="true"),
+                    (0.901,),
+                    (0.97,),
+                ),
+                Row(
+                    "3-9",
+                    "{3, 4, 5, 6, 7, 8, 9}",
+                    "MIST",
+                    Experiment(
+                        "mist-classify-k-3-9",
+                        "mist-classify-k",
+                        {"data": {"counts": [3, 4, 5, 6, 7, 8, 9]}},
+                        k="true",
+                    ),
+                    (0.908,),
+                    (0.97,),
+                ),
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a measure is held against."""
+
+    paper: float | None = None
+    goal: float | None = None
+
+
+def marks(data: DataConfig) -> dict[str, Mark]:
+    """What MIST reached on these scenes, and our goal, by measure; empty for other data."""
+    table = TABLES["mist-table2"]
+    for row in table.rows:
+        if data == DataConfig(layout=row.key, train_size=data.train_size, validation_size=data.validation_size):
+            return {name: Mark(*pair) for name, pair in zip(table.measures, _pairs(row), strict=False)}
+    return {}
+
+
+def _pairs(row: Row) -> list[tuple[float | None, float | None]]:
+    return list(zip_longest(row.paper or (), row.goal or ()))

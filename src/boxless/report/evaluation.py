@@ -1,0 +1,151 @@
+"""From an evaluation to what a person reads: rows of measures, examples with pictures, the whole report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boxless.engine.evaluation import Evaluation
+from boxless.engine.sources import Images, Source
+from boxless.engine.tables import Mark
+from boxless.hardware import autocast
+from boxless.instances import Instances
+from boxless.methods.detector import Detector
+from boxless.report.contents import Example, MetricRow, Report, Unit
+from boxless.report.pictures import ImageArray
+from boxless.report.plots import Curve
+from boxless.report.verdicts import judge
+
+MEASURES: dict[str, tuple[str, Unit, bool]] = {
+    "localization": ("IOU 50 %", "%", False),
+    "classification": ("Classif.", "%", False),
+    "both": ("Both", "%", False),
+    "precision": ("Precision, centre in the box", "%", False),
+    "recall": ("Recall, centre in the box", "%", False),
+    "f1": ("F1, centre in the box", "%", False),
+    "average_precision": ("IOU 50 AP, mean over classes", "%", False),
+    "average_precision_of_any_class": ("IOU 50 AP, any class", "%", False),
+    "median_offset": ("Median distance from the true centre", "px", True),
+    "exact_multiset": ("Images with every count right", "%", False),
+    "total_error": ("Mean error of the number of objects", "", True),
+}
+"""Name in ``Evaluation.metrics()`` to name, unit and whether lower is better."""
+
+# A heatmap is drawn of images whose sides lie in this range: the network needs a few pixels, and memory for many.
+LEAST_SIDE, MOST_SIDE = 32, 1600
+
+
+@runtime_checkable
+class HasHeatmap(Protocol):
+    """A detector that can show where it looks."""
+
+    def heatmap(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, H, W)."""
+        ...
+
+
+def metric_rows(evaluation: Evaluation, marks: Mapping[str, Mark] | None = None) -> list[MetricRow]:
+    """The measures that the evaluation has, beside what they are held against."""
+    found = evaluation.metrics()
+    rows = []
+    for name, (title, unit, lower_is_better) in MEASURES.items():
+        if name in found:
+            mark = (marks or {}).get(name, Mark())
+            rows.append(MetricRow(title, found[name], mark.paper, mark.goal, unit, lower_is_better))
+    return rows
+
+
+def examples(evaluation: Evaluation, detector: Detector, indices: Sequence[int]) -> list[Example]:
+    """Images of the evaluation with what was found in them, what is there, and the heatmap."""
+    source = evaluation.source
+    if source is None:
+        return []
+    places_known = evaluation.detection is not None
+    return [
+        Example(
+            name=_name(source, index),
+            image=image.permute(1, 2, 0).numpy(),
+            predicted=evaluation.predicted[index],
+            true=evaluation.true[index] if places_known else None,
+            heatmap=_heatmap(detector, image),
+        )
+        for index in indices
+        for image in [_image(source, index)]
+    ]
+
+
+def telling(evaluation: Evaluation, number: int) -> list[int]:
+    """Images to show: the first ones, and those with the most mistakes where there are any."""
+    count = len(evaluation.predicted)
+    if evaluation.detection is None:
+        return list(range(min(number, count)))
+    mistakes = np.array([_mistakes(*pair) for pair in zip(evaluation.predicted, evaluation.true, strict=True)])
+    first = list(range(min(-(-number // 2), count)))
+    worst = [index for index in np.argsort(-mistakes, kind="stable").tolist() if mistakes[index] and index not in first]
+    return first + worst[: number - len(first)]
+
+
+def report_of(
+    evaluation: Evaluation,
+    detector: Detector,
+    title: str,
+    summary: str = "",
+    marks: Mapping[str, Mark] | None = None,
+    curves: Mapping[str, Curve] | None = None,
+    settings: Mapping[str, str] | None = None,
+    pictures: int = 12,
+) -> Report:
+    """All that an evaluation tells.
+
+    Args:
+        evaluation: of the detector.
+        detector: draws the heatmaps.
+        title, summary, curves, settings: see ``Report``.
+        marks: what measures are held against.
+        pictures: examples to show.
+    """
+    return Report(
+        title=title,
+        summary=summary,
+        metrics=metric_rows(evaluation, marks),
+        counting=evaluation.counting,
+        examples=examples(evaluation, detector, telling(evaluation, pictures)),
+        confusion=evaluation.confusion,
+        class_names=evaluation.class_names,
+        offsets=evaluation.offsets,
+        curves=curves,
+        settings=settings,
+        problems=evaluation.problems,
+    )
+
+
+def _image(source: Source, index: int) -> Tensor:
+    """(C, H, W) without padding."""
+    batch = source.batch(torch.tensor([index]))
+    if batch.extents is None:
+        return batch.images[0]
+    height, width = batch.extents[0].tolist()
+    return batch.images[0, :, :height, :width]
+
+
+def _name(source: Source, index: int) -> str:
+    if isinstance(source, Images):
+        folder = source.folder
+        return folder.images[index].path.relative_to(folder.root).as_posix()
+    return f"scene {index}"
+
+
+def _heatmap(detector: Detector, image: Tensor) -> ImageArray | None:
+    height, width = image.shape[1:]
+    if not isinstance(detector, HasHeatmap) or min(height, width) < LEAST_SIDE or max(height, width) > MOST_SIDE:
+        return None
+    device = next(detector.parameters()).device
+    with torch.inference_mode(), autocast(device.type):
+        return detector.heatmap(image[None].to(device))[0].float().cpu().numpy()
+
+
+def _mistakes(predicted: Instances, true: Instances) -> int:
+    verdicts = judge(predicted, true)
+    return len(verdicts.mistaken) + len(verdicts.false) + len(verdicts.missed)

@@ -1,0 +1,78 @@
+"""A killed and resumed training ends as if it had not been killed, to the bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from boxless.engine.checkpoints import read_checkpoint
+from boxless.engine.records import read_metrics
+from boxless.engine.run import train
+from tests.engine.tiny import tiny_recipe
+
+TRAIN = """
+import sys
+from boxless.engine.run import train
+from tests.engine.tiny import tiny_recipe
+train(tiny_recipe(steps=40), sys.argv[1], resume=sys.argv[2] == "resume", progress=False)
+"""
+
+
+def _start(run: Path, how: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen([sys.executable, "-c", TRAIN, str(run), how], env=environment)
+
+
+def _kill_in_the_middle(run: Path) -> None:
+    """Start a training and kill it hard once its third epoch has left a checkpoint."""
+    process = _start(run, "new")
+    try:
+        deadline = time.monotonic() + 120
+        while len(read_metrics(run)) < 3 or not (run / "last.ckpt").exists():
+            assert process.poll() is None, "the training ended before it was killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_killed_and_resumed_equals_never_killed_to_the_bit(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(tiny_recipe(steps=40), whole, progress=False)
+    _kill_in_the_middle(broken)
+    stopped_at = int(read_checkpoint(broken / "last.ckpt")["state_dict"]["step_count"])
+    assert 0 < stopped_at < 40
+    assert _start(broken, "resume").wait() == 0
+
+    wanted, got = (read_checkpoint(run / "last.ckpt")["state_dict"] for run in (whole, broken))
+    assert int(got["step_count"]) == 40
+    assert wanted.keys() == got.keys()
+    assert all(torch.equal(wanted[name], got[name]) for name in wanted)
+    shown, resumed = (load_file(run / "model.safetensors") for run in (whole, broken))
+    assert all(torch.equal(shown[name], resumed[name]) for name in shown)
+    assert read_metrics(whole) == read_metrics(broken)
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    import pytest
+
+    from boxless.errors import BoxlessError
+
+    train(tiny_recipe(steps=2), tmp_path, progress=False)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    with pytest.raises(BoxlessError, match="--resume"):
+        train(tiny_recipe(steps=2, seed=1), tmp_path, progress=False)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+def test_max_time_stops_early_and_resume_goes_on(tmp_path: Path) -> None:
+    train(tiny_recipe(steps=8), tmp_path, max_time=0.0, progress=False)
+    assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 2
+    train(tiny_recipe(steps=8), tmp_path, resume=True, progress=False)
+    assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 8

@@ -1,0 +1,68 @@
+"""Nothing that a stranger hands over is unpickled or imported; nonsense stops a run and is kept for a look."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from boxless.data.batch import Batch
+from boxless.engine.checkpoints import read_checkpoint
+from boxless.engine.module import TrainingDiverged
+from boxless.engine.recipe import read_recipe
+from boxless.engine.run import train
+from boxless.engine.sources import Scenes
+from boxless.errors import BoxlessError
+from boxless.models import load
+from tests.engine.tiny import tiny_recipe
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit('executed')",))
+
+
+def test_a_pickle_as_training_state_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(BoxlessError, match="no training state"):
+        read_checkpoint(path)
+    torch.save({"state_dict": _Bomb()}, path)
+    with pytest.raises(BoxlessError, match="no training state"):
+        read_checkpoint(path)
+
+
+def test_a_recipe_resolves_no_import_path(tmp_path: Path) -> None:
+    path = tmp_path / "evil.yaml"
+    path.write_text("method: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(BoxlessError, match="no YAML"):
+        read_recipe(path)
+    path.write_text("method: os.system\n")
+    with pytest.raises(BoxlessError, match="no method 'os.system'"):
+        train(path, tmp_path / "run")
+
+
+def test_a_model_names_a_method_of_the_list(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"method": "builtins.eval", "config": {}}))
+    with pytest.raises(BoxlessError, match="no method"):
+        load(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_names_itself_and_saves_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = Scenes.batch
+
+    def poisoned(self: Scenes, indices: torch.Tensor) -> Batch:
+        batch = compose(self, indices)
+        batch.images[1, 0, 3, 4] = torch.nan
+        return batch
+
+    monkeypatch.setattr(Scenes, "batch", poisoned)
+    with pytest.raises(TrainingDiverged, match="loss/classification is not finite at step 0"):
+        train(tiny_recipe(), tmp_path, progress=False)
+    saved = load_file(tmp_path / "bad_batch.safetensors")
+    assert saved["images"][1].isnan().any()
+    assert json.loads((tmp_path / "bad_batch.json").read_text()) == {"loss": "loss/classification", "step": 0}

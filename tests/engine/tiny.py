@@ -1,0 +1,24 @@
+"""A training small enough for a test: three digits, thin networks, no compilation."""
+
+from typing import Any
+
+from boxless.engine.recipe import Recipe, recipe_from
+
+
+def tiny_recipe(**run: Any) -> Recipe:
+    return recipe_from(
+        {
+            "method": "mist-classify",
+            "data": {"layout": "mnist-3", "glyphs": "digits", "validation_size": 8, "train_size": 64},
+            "model": {
+                "instances": 3,
+                "heatmap_channels": 4,
+                "heatmap_blocks": 1,
+                "patch_size": 8,
+                "classifier_channels": [4, 4, 4],
+            },
+            "training": {"warmup": 2, "averaging": 0.5},
+            "run": {"steps": 6, "steps_per_epoch": 2, "batch_size": 4, "compile": False} | run,
+        },
+        "test",
+    )
