@@ -48,6 +48,7 @@ def _curves(model: str, recipe: Recipe | None) -> Mapping[str, Curve]:
     return {
         name: ([epoch * per_epoch for epoch in epochs], values)
         for name, (epochs, values) in curves(Path(model)).items()
+        if name != "val/score"  # one of the others, by another name
     }
 
 

@@ -51,7 +51,9 @@ def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | No
     from boxless.engine.run import train
 
     if devices > 1:  # Lightning starts the other processes with the words of this one: they join the run
-        sys.argv = [sys.argv[0], "train", "--out", str(out), "--resume", "--devices", str(devices)]
+        sys.argv = [sys.argv[0], "train", "--resume", "--out", str(out), "--devices", str(devices)]
+        if max_time is not None:
+            sys.argv += ["--max-time", f"{max_time}s"]
     remark(f"training in {out}")
     with interruptible(f"interrupted; go on with: boxless train --resume --out {out}"):
         train(recipe, out, resume=resume, max_time=max_time, devices=devices)

@@ -45,8 +45,8 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
         The recipe, and what was chosen in words.
 
     Raises:
-        BoxlessError: a setting is not known or wrong, the folder cannot be used or names no object, or ``object_size`` is missing: counts do not tell
-            it, and boxes are not looked at.
+        BoxlessError: a setting is wrong, the folder cannot be used or names no object, or ``object_size`` is missing:
+            counts do not tell it, and boxes are not looked at.
     """
     given = recipe.model
     kind = settings_types(recipe.method)[0]

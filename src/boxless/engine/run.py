@@ -176,7 +176,8 @@ class StopInTime(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         now = time.monotonic()
-        if now + (now - self._epoch_began) > self.deadline:
+        late = now + (now - self._epoch_began) > self.deadline
+        if trainer.strategy.reduce_boolean_decision(late, all=False):  # all processes stop, or none
             trainer.should_stop = True
 
 

@@ -39,16 +39,17 @@ class ResidualBlock(nn.Module):
         inputs: channels that come in.
         outputs: channels that go out.
         padded: keep the size (zeros around); else the block takes 2 pixels off each side.
+        kernel: side of the convolutions; 1 for maps of a single pixel, where a 3×3 kernel only meets its padding.
     """
 
-    def __init__(self, inputs: int, outputs: int, padded: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, padded: bool = True, kernel: int = 3) -> None:
         super().__init__()
-        padding = 1 if padded else 0
-        self.trim = 0 if padded else 2
+        padding = kernel // 2 if padded else 0
+        self.trim = 0 if padded else 2 * (kernel // 2)
         self.norm1 = LayerNorm(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=padding)
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel, padding=padding)
         self.norm2 = LayerNorm(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=padding)
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel, padding=padding)
         self.shortcut: nn.Module = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +66,8 @@ class ResidualBlock(nn.Module):
 class PyramidEncoder(nn.Module):
     """Levels of three residual blocks and 2×2 max pooling, the channels doubling; three more blocks at the end.
 
-    With five levels a 32×32 patch ends as one pixel (MIST, supplement C.1: the encoder of the auto-encoder).
+    With five levels a 32×32 patch ends as one pixel (MIST, supplement C.1: the encoder of the auto-encoder). There the
+    last blocks have 1×1 kernels: the outer weights of 3×3 kernels would only ever meet the padding.
 
     Args:
         inputs: channels of the patch.
@@ -81,7 +83,7 @@ class PyramidEncoder(nn.Module):
             layers += [ResidualBlock(previous if i == 0 else width, width) for i in range(blocks)]
             layers.append(nn.MaxPool2d(2))
             previous = width
-        layers += [ResidualBlock(previous, previous) for _ in range(blocks)]
+        layers += [ResidualBlock(previous, previous, kernel=1) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
         self.features = previous
 

@@ -33,6 +33,9 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
 }
 """Name in ``Evaluation.metrics()`` to name, unit and whether lower is better."""
 
+# The report has a section of its own for these.
+OF_COUNTING = ("exact_multiset", "total_error")
+
 # A heatmap is drawn of images whose sides lie in this range: the network needs a few pixels, and memory for many.
 LEAST_SIDE, MOST_SIDE = 32, 1600
 
@@ -46,12 +49,14 @@ class HasHeatmap(Protocol):
         ...
 
 
-def metric_rows(evaluation: Evaluation, marks: Mapping[str, Mark] | None = None) -> list[MetricRow]:
+def metric_rows(
+    evaluation: Evaluation, marks: Mapping[str, Mark] | None = None, without: Sequence[str] = ()
+) -> list[MetricRow]:
     """The measures that the evaluation has, beside what they are held against."""
     found = evaluation.metrics()
     rows = []
     for name, (title, unit, lower_is_better) in MEASURES.items():
-        if name in found:
+        if name in found and name not in without:
             mark = (marks or {}).get(name, Mark())
             rows.append(MetricRow(title, found[name], mark.paper, mark.goal, unit, lower_is_better))
     return rows
@@ -109,7 +114,7 @@ def report_of(
     return Report(
         title=title,
         summary=summary,
-        metrics=metric_rows(evaluation, marks),
+        metrics=metric_rows(evaluation, marks, without=OF_COUNTING),
         counting=evaluation.counting,
         examples=examples(evaluation, detector, telling(evaluation, pictures)),
         confusion=evaluation.confusion,

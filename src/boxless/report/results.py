@@ -53,18 +53,18 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
     return [
         row.data,
         row.method,
-        _percents(ours),
+        _percents(ours, digits=2),
         _percents(row.paper),
         _percents(row.goal),
         NOTHING if ours is None else _reached(ours, row),
     ]
 
 
-def _percents(shares: Sequence[float] | None) -> str:
+def _percents(shares: Sequence[float] | None, digits: int = 1) -> str:
     """ "97.8 / 98.8 / 97.5"."""
     if shares is None:
         return NOTHING
-    return " / ".join(f"{100 * share:.1f}" if math.isfinite(share) else NOTHING for share in shares)
+    return " / ".join(f"{100 * share:.{digits}f}" if math.isfinite(share) else NOTHING for share in shares)
 
 
 def _reached(ours: Sequence[float], row: Row) -> str:

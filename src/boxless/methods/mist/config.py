@@ -26,7 +26,9 @@ class MistClassifierConfig:
         classifier_channels: of each level of the classifier.
         softmax_size: window of the local softmax, in pixels.
         softmax_strength: factor on the scores in the local softmax.
-        suppression_size: window of the non-maximum suppression, in pixels.
+        suppression_size: window of the non-maximum suppression, in pixels; nearly twice the least distance at which
+            two objects lie. A window of the object's size keeps two peaks off one object.
+        border: peaks lie at least so far from the border, in pixels; what is cut off by half is no object.
         refine_size: window of the sub-pixel soft-argmax, in pixels; 1 leaves peaks on whole pixels.
     """
 
@@ -40,9 +42,10 @@ class MistClassifierConfig:
     heatmap_channels: int = 32
     heatmap_blocks: int = 4
     classifier_channels: tuple[int, ...] = (8, 16, 32, 64, 128)
-    softmax_size: int = 15
+    softmax_size: int = 21
     softmax_strength: float = 10.0
-    suppression_size: int = 5
+    suppression_size: int = 19
+    border: int = 5
     refine_size: int = 1
 
     def __post_init__(self) -> None:
@@ -66,12 +69,13 @@ class MistTrainingConfig:
         classifier_rate: Adam's learning rate for the classifier, with the decoder of patches.
         warmup: steps over which both rates rise from zero.
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
-        keypoint_step: "gradient", the paper's plain gradient descent, or "pixels", steps of a length in pixels.
-        keypoint_rate: for "gradient" the rate for the loss of one sample (the release's 1e4 for a mean over 32
-            samples is 312.5); for "pixels" the root mean square length of the moves of a batch.
-        keypoint_steps: moves of the keypoints a batch.
-        joint: one backward pass gives the gradients of keypoints and of the task network; else the task network is
-            trained on the moved keypoints, as the release does.
+        keypoint_step: "registration" slides the decoded patches to where they rebuild the image, and needs no further
+            pass through a network; "gradient" is the paper's: plain gradient descent on the task loss.
+        keypoint_rate: for "registration" the length of the moves of a batch, in pixels; for "gradient" the rate for the
+            loss of one sample (the release's 1e4 for a mean over 32 samples is 312.5).
+        keypoint_steps: moves of the keypoints a batch; those of a registration are together as long as its rate.
+        candidates: with "registration", peaks beside the K that are judged too; all become targets of the heatmap by
+            what they are worth (see ``boxless.methods.mist.worth``).
         target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
         reconstruction: weight of the reconstruction of the image from the patches.
         trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
@@ -82,14 +86,20 @@ class MistTrainingConfig:
     classifier_rate: float = 1e-3
     warmup: int = 50
     decay: float = 0.5
-    keypoint_step: Literal["pixels", "gradient"] = "pixels"
+    keypoint_step: Literal["registration", "gradient"] = "registration"
     keypoint_rate: float = 0.7
     keypoint_steps: int = 1
-    joint: bool = True
+    candidates: int = 3
     target_sigma: float = 1.0
     reconstruction: float = 1.0
     trust: float = 5.0
     averaging: float = 0.998
+
+    def __post_init__(self) -> None:
+        if self.keypoint_step == "registration" and not self.reconstruction > 0:
+            raise ValueError('keypoint_step "registration" needs a weight of reconstruction above 0.')
+        if self.keypoint_steps < 1:
+            raise ValueError(f"keypoint_steps is at least 1, not {self.keypoint_steps}.")
 
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""

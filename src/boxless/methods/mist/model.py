@@ -87,7 +87,7 @@ class MistClassifier(Detector):
             k: patches an image, from 1 to H·W.
         """
         heatmap = self.heatmap(images)
-        peaks = top_k_peaks(heatmap, k or self.config.instances, self.config.suppression_size)
+        peaks = top_k_peaks(self.inner(heatmap), k or self.config.instances, self.config.suppression_size)
         centers = self.refine(heatmap, peaks.centers)
         logits = self.classify(images, centers)
         return MistOutput(heatmap, centers, self.sizes(centers), peaks.scores, peaks.valid, logits)
@@ -101,6 +101,12 @@ class MistClassifier(Detector):
         """Scores (B, S, H, W) of the network to the heatmap (B, H, W)."""
         return pool_scales(local_softmax(scores.float(), self.config.softmax_size, self.config.softmax_strength))
 
+    def inner(self, heatmap: Tensor, extents: Tensor | None = None) -> Tensor:
+        """The heatmap (B, H, W), zero within ``border`` of the edge of the image, or of its extent (B, 2) in a batch."""
+        border = self.config.border
+        whole = heatmap.new_tensor([heatmap.shape[1:]])
+        return heatmap * inside(whole if extents is None else extents, border, heatmap)
+
     def refine(self, heatmap: Tensor, centers: Tensor) -> Tensor:
         """Peaks (B, K, 2) on whole pixels to places between them, if ``refine_size`` is more than 1."""
         if self.config.refine_size == 1:
@@ -113,7 +119,8 @@ class MistClassifier(Detector):
 
     def patches(self, images: Tensor, centers: Tensor) -> Tensor:
         """S: the patches at these centres, (B·K, C, P, P)."""
-        patches = crop(images, centers, self.sizes(centers), self.config.patch_size).flatten(0, 1)
+        with torch.autocast(images.device.type, enabled=False):  # coordinates stay in float32
+            patches = crop(images, centers, self.sizes(centers), self.config.patch_size).flatten(0, 1)
         return patches.contiguous(memory_format=torch.channels_last)
 
     def classify(self, images: Tensor, centers: Tensor) -> Tensor:
@@ -128,18 +135,20 @@ class MistClassifier(Detector):
         of the peaks taken in training (1 at most). Images larger than ``TILE`` are seen in tiles.
         """
         height, width = images.shape[-2:]
-        heatmap = self._heatmap_of_any_size(images)[:, :height, :width]
+        heatmap = self.inner(self._heatmap_of_any_size(images)[:, :height, :width])
         limit = k or (self.config.instances if threshold is None else self._peaks_at_most(heatmap))
         peaks = top_k_peaks(heatmap, min(limit, height * width), self.config.suppression_size)
         centers = self.refine(heatmap, peaks.centers)
         probabilities = self._classify_in_chunks(images, centers).softmax(dim=-1)
         best, labels = probabilities[..., : len(self.config.class_names)].max(dim=-1)
         scores = best * (peaks.scores / self.peak_height).clamp(0.0, 1.0)
-        keep = peaks.valid if threshold is None else peaks.valid & (scores >= threshold)
+        keep = peaks.valid & (peaks.scores > 0) & (scores >= (threshold or 0.0))
         if self.config.background:
             keep = keep & (best >= probabilities[..., -1])
         sizes = self.sizes(centers)
-        return [Found(c[m], s[m], p[m], n[m]) for c, s, p, n, m in zip(centers, sizes, scores, labels, keep, strict=True)]
+        return [
+            Found(c[m], s[m], p[m], n[m]) for c, s, p, n, m in zip(centers, sizes, scores, labels, keep, strict=True)
+        ]
 
     def _heatmap_of_any_size(self, images: Tensor) -> Tensor:
         """Padded with black where an image is too small for the network, in tiles where it is large."""
@@ -155,7 +164,10 @@ class MistClassifier(Detector):
                 bottom, right = min(top + TILE, height), min(left + TILE, width)
                 first_row, first_column = max(0, top - HALO), max(0, left - HALO)
                 tile = images[:, :, first_row : bottom + HALO, first_column : right + HALO]
-                rows, columns = slice(top - first_row, bottom - first_row), slice(left - first_column, right - first_column)
+                rows, columns = (
+                    slice(top - first_row, bottom - first_row),
+                    slice(left - first_column, right - first_column),
+                )
                 heatmap[:, top:bottom, left:right] = self.heatmap(tile)[:, rows, columns]
         return heatmap
 
@@ -168,3 +180,18 @@ class MistClassifier(Detector):
     def _classify_in_chunks(self, images: Tensor, centers: Tensor) -> Tensor:
         per_chunk = max(1, PATCHES_AT_ONCE // len(images))
         return torch.cat([self.classify(images, chunk) for chunk in centers.split(per_chunk, dim=1)], dim=1)
+
+
+def inside(extents: Tensor, border: int, heatmap: Tensor) -> Tensor:
+    """(B, H, W) bool: pixels at least ``border`` from the edges of each extent (B, 2), height and width.
+
+    In an extent too small for that its middle row or column stays.
+    """
+    rows, columns = (torch.arange(length, device=heatmap.device) for length in heatmap.shape[1:])
+    height, width = extents.unbind(dim=1)
+    return _span(rows, height, border).unsqueeze(2) & _span(columns, width, border).unsqueeze(1)
+
+
+def _span(places: Tensor, length: Tensor, border: int) -> Tensor:
+    reach = torch.minimum(length.new_full((), border), (length - 1) // 2).unsqueeze(1)
+    return (places >= reach) & (places < length.unsqueeze(1) - reach)

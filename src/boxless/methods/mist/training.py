@@ -4,6 +4,8 @@ Beside the paper's classification loss a reconstruction of the image from the sa
 object: both tasks of the paper at once, with no label more. ``reconstruction=0`` is the paper's classification.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -12,10 +14,15 @@ from boxless.data.batch import Batch
 from boxless.engine.module import TrainingModule
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import count_loss, count_targets, heatmap_loss, image_loss
-from boxless.methods.mist.model import MistClassifier
+from boxless.methods.mist.model import MistClassifier, inside
+from boxless.methods.mist.registration import register
+from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import top_k_peaks
 from boxless.ops.lifting import gaussian_heatmap, point_heatmap
 from boxless.ops.patches import paste
+
+
+LONGEST_MOVE = 3.0  # pixels along x and along y, in one step
 
 
 class PatchDecoder(nn.Module):
@@ -36,6 +43,15 @@ class PatchDecoder(nn.Module):
         """(N, F) to (N, C, side, side)."""
         patches: Tensor = self.layers(features)
         return patches.unflatten(1, self.shape)
+
+
+class Task(NamedTuple):
+    """What the task network makes of a batch."""
+
+    loss: Tensor  # (B,) L_task
+    classification: Tensor  # (B,) eq. 9, a part of it
+    patches: Tensor | None  # (B, N, C, P, P) decoded, where there is a reconstruction
+    synthesis: Tensor | None  # (B, C, H, W) the first K of them, pasted
 
 
 class MistClassifierTraining(TrainingModule):
@@ -87,18 +103,17 @@ class MistClassifierTraining(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch of algorithm 1."""
         self._set_rates()
-        targets = count_targets(batch.counts(len(self.model.config.class_names)), self.model.config.instances,
-                                self.model.config.background)
         heatmap = self._heatmap(batch)  # H_η(I)
-        keypoints = self._detect(heatmap)  # {x_k} = E_K(H_η(I))
-        if self.settings.joint:
-            for _ in range(self.settings.keypoint_steps):
-                keypoints, loss = self._step_keypoints_and_task(batch, keypoints, targets)
+        if self.settings.keypoint_step == "registration":
+            candidates = self._detect(batch, heatmap, self.settings.candidates)
+            task = self._step_task(batch, candidates)
+            self._step_heatmap(heatmap, *self._register(batch, candidates, task), task.classification)
         else:
+            keypoints = self._detect(batch, heatmap, 0)  # {x_k} = E_K(H_η(I))
             for _ in range(self.settings.keypoint_steps):
-                keypoints = self._step_keypoints(batch, keypoints, targets)
-            loss = self._step_task(batch, keypoints, targets)
-        self._step_heatmap(batch, heatmap, keypoints, loss)
+                keypoints = self._step_keypoints(batch, keypoints)
+            task = self._step_task(batch, keypoints)
+            self._step_heatmap(heatmap, keypoints, None, task.classification)
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.finish_step()
@@ -106,74 +121,81 @@ class MistClassifierTraining(TrainingModule):
     def _heatmap(self, batch: Batch) -> Tensor:
         images = batch.images.contiguous(memory_format=torch.channels_last)
         heatmap = self.model.sharpen(self._networks["heatmap"](images))
-        if batch.extents is None:
-            return heatmap
-        rows = torch.arange(heatmap.shape[1], device=heatmap.device).view(1, -1, 1)
-        columns = torch.arange(heatmap.shape[2], device=heatmap.device).view(1, 1, -1)
-        height, width = batch.extents[:, 0].view(-1, 1, 1), batch.extents[:, 1].view(-1, 1, 1)
-        return heatmap * ((rows < height) & (columns < width))
+        return heatmap if batch.extents is None else heatmap * inside(batch.extents, 0, heatmap)
 
-    def _detect(self, heatmap: Tensor) -> Tensor:
-        """E_K; also follows how high the peaks are, for the scores of detection."""
+    def _detect(self, batch: Batch, heatmap: Tensor, more: int) -> Tensor:
+        """E_K, and as many candidates ``more``; also follows how high the peaks are, for the scores of detection."""
         config = self.model.config
-        peaks = top_k_peaks(heatmap, config.instances, config.suppression_size)
-        self.model.peak_height.lerp_(peaks.scores.mean(), 1.0 if self.steps_done == 0 else 0.02)
+        peaks = top_k_peaks(
+            self.model.inner(heatmap, batch.extents), config.instances + more, config.suppression_size
+        )
+        chosen = peaks.scores[:, : config.instances].mean()
+        self.model.peak_height.lerp_(chosen, 1.0 if self.steps_done == 0 else 0.02)
         return self.model.refine(heatmap, peaks.centers)
 
-    def _task_loss(self, batch: Batch, keypoints: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Per sample: what is minimised, and the classification part of it (eq. 9)."""
+    def _task(self, batch: Batch, keypoints: Tensor) -> Task:
+        """T_τ on the patches of all keypoints; the losses on those of the first K."""
+        config, k = self.model.config, self.model.config.instances
+        targets = count_targets(batch.counts(len(config.class_names)), k, config.background)
         logits, features = self._networks["classifier"](self.model.patches(batch.images, keypoints))
-        classification = count_loss(logits.float().unflatten(0, keypoints.shape[:2]), targets)
+        logits = logits.float().unflatten(0, keypoints.shape[:2])
+        classification = count_loss(logits[:, :k], targets)
         self.note("loss/classification", classification)
         if self.decoder is None:
-            return classification, classification
+            return Task(classification, classification, None, None)
         patches = self.decoder(features).float().unflatten(0, keypoints.shape[:2])
+        sizes = self.model.sizes(keypoints)
         image_size = (batch.images.shape[2], batch.images.shape[3])
-        synthesis = paste(patches, keypoints, self.model.sizes(keypoints), image_size)
+        synthesis = paste(patches[:, :k], keypoints[:, :k], sizes[:, :k], image_size)
         reconstruction = image_loss(synthesis, batch.images - background_of(batch.images))
         self.note("loss/reconstruction", reconstruction)
-        return classification + self.settings.reconstruction * reconstruction, classification
+        total = classification + self.settings.reconstruction * reconstruction
+        return Task(total, classification, patches, synthesis)
 
-    def _step_keypoints_and_task(self, batch: Batch, keypoints: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """τ and {x_k} by one backward pass."""
-        keypoints = keypoints.detach().requires_grad_()
-        loss, classification = self._task_loss(batch, keypoints, targets)
-        self._step(0, loss)
-        assert keypoints.grad is not None
-        return self._moved(batch, keypoints.detach(), keypoints.grad * len(loss)), classification.detach()
-
-    def _step_keypoints(self, batch: Batch, keypoints: Tensor, targets: Tensor) -> Tensor:
-        """{x_k} ← a step on L_task; no gradient of weights is computed."""
-        keypoints = keypoints.detach().requires_grad_()
-        loss, _ = self._task_loss(batch, keypoints, targets)
-        (gradient,) = torch.autograd.grad(loss.sum(), keypoints)
-        return self._moved(batch, keypoints.detach(), gradient)
-
-    def _step_task(self, batch: Batch, keypoints: Tensor, targets: Tensor) -> Tensor:
+    def _step_task(self, batch: Batch, keypoints: Tensor) -> Task:
         """τ ← a step on L_task."""
-        loss, classification = self._task_loss(batch, keypoints, targets)
-        self._step(0, loss)
-        return classification.detach()
+        task = self._task(batch, keypoints)
+        self._step(0, task.loss)
+        return Task(*(None if tensor is None else tensor.detach() for tensor in task))
 
-    def _step_heatmap(self, batch: Batch, heatmap: Tensor, keypoints: Tensor, loss: Tensor) -> None:
+    def _step_keypoints(self, batch: Batch, keypoints: Tensor) -> Tensor:
+        """{x_k} ← a step on L_task; no gradient of weights is kept."""
+        keypoints = keypoints.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self._task(batch, keypoints).loss.sum(), keypoints)
+        return self._within(batch, keypoints.detach(), -self.settings.keypoint_rate * gradient)
+
+    @torch.no_grad()
+    def _register(self, batch: Batch, candidates: Tensor, task: Task) -> tuple[Tensor, Tensor]:
+        """{x_k} ← where the decoded patches rebuild the image; and what each candidate is worth as a target."""
+        assert task.patches is not None
+        assert task.synthesis is not None
+        settings, k, sizes = self.settings, self.model.config.instances, self.model.sizes(candidates)
+        images = batch.images - background_of(batch.images)
+        shares = worth(images, task.synthesis, task.patches, candidates, sizes, k)
+        self.note("keypoints/worth", shares[:, :k])
+        keypoints = candidates[:, :k]
+        moved = register(
+            task.patches[:, :k], keypoints, sizes[:, :k], images, settings.keypoint_steps, settings.keypoint_rate
+        )
+        moved = self._within(batch, keypoints, moved - keypoints)
+        return torch.cat((moved, candidates[:, k:]), dim=1), relative_worth(shares, k)
+
+    def _within(self, batch: Batch, keypoints: Tensor, moves: Tensor) -> Tensor:
+        """Keypoints (B, K, 2) after their moves, none of them longer than LONGEST_MOVE, kept within the image."""
+        moves = moves.clamp(-LONGEST_MOVE, LONGEST_MOVE)
+        self.note("keypoints/move", moves.norm(dim=-1))
+        height, width = batch.images.shape[2:]
+        extents = batch.extents if batch.extents is not None else keypoints.new_tensor([[height, width]])
+        return torch.minimum((keypoints + moves).clamp_min(0.0), extents.flip(-1).unsqueeze(1) - 1.0)
+
+    def _step_heatmap(self, heatmap: Tensor, keypoints: Tensor, heights: Tensor | None, loss: Tensor) -> None:
         """η ← a step on ‖G({x_k}) − H_η(I)‖², each sample trusted by its task loss."""
         size = (heatmap.shape[1], heatmap.shape[2])
         sigma = self.settings.target_sigma
-        target = gaussian_heatmap(keypoints, size, sigma) if sigma else point_heatmap(keypoints, size)
+        target = gaussian_heatmap(keypoints, size, sigma, heights) if sigma else point_heatmap(keypoints, size, heights)
         fit = heatmap_loss(heatmap, target)
         self.note("loss/heatmap", fit)
         self._step(1, torch.exp(-self.settings.trust * loss) * fit)
-
-    def _moved(self, batch: Batch, keypoints: Tensor, gradient: Tensor) -> Tensor:
-        """Keypoints (B, K, 2) after a step against the gradient of each sample's loss, kept within the image."""
-        rate = self.settings.keypoint_rate
-        if self.settings.keypoint_step == "pixels":
-            rate = rate / gradient.square().sum(dim=-1).mean().sqrt().clamp_min(1e-12)
-        move = (-rate * gradient).clamp(-LONGEST_MOVE, LONGEST_MOVE)
-        self.note("keypoints/move", move.norm(dim=-1))
-        height, width = batch.images.shape[2:]
-        extents = batch.extents if batch.extents is not None else keypoints.new_tensor([[height, width]])
-        return torch.minimum((keypoints + move).clamp_min(0.0), extents.flip(-1).unsqueeze(1) - 1.0)
 
     def _step(self, index: int, loss: Tensor) -> None:
         optimizer = self.optimizers()[index]
@@ -187,9 +209,6 @@ class MistClassifierTraining(TrainingModule):
         for optimizer, rate in zip(self.optimizers(), rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-
-
-LONGEST_MOVE = 3.0  # pixels along x and along y, in one step
 
 
 def background_of(images: Tensor) -> Tensor:

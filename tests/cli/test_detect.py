@@ -1,0 +1,94 @@
+"""``boxless detect``."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from boxless import load
+from boxless.cli import detect
+from boxless.cli.main import main
+
+
+@pytest.fixture
+def mixed(folder: Path, tmp_path: Path) -> Path:
+    """Two good images, one of them in a folder, among a text file named .png and a JPEG that was cut off."""
+    root = tmp_path / "mixed"
+    (root / "deeper").mkdir(parents=True)
+    (root / "a.png").write_bytes((folder / "0.png").read_bytes())
+    (root / "deeper" / "b.png").write_bytes((folder / "1.png").read_bytes())
+    (root / "notes.png").write_text("no image")
+    Image.open(folder / "2.png").save(root / "cut.jpg")
+    (root / "cut.jpg").write_bytes((root / "cut.jpg").read_bytes()[:700])
+    return root
+
+
+def test_broken_images_are_named_and_the_rest_goes_on(
+    scenes_run: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found.json"
+    assert main(["detect", str(scenes_run), str(mixed), "--out", str(out)]) == 0
+    document = json.loads(out.read_text())
+    assert [image["file_name"] for image in document["images"]] == [
+        str(mixed / "a.png"),
+        str(mixed / "deeper" / "b.png"),
+    ]
+    assert len(document["annotations"]) == 6
+    told = capsys.readouterr().err
+    assert f"passed over: {mixed / 'notes.png'}" in told
+    assert f"passed over: {mixed / 'cut.jpg'}" in told
+    assert "2 of 4 images could not be read" in told
+
+
+def test_nothing_but_broken_images_is_a_failure_and_writes_nothing(
+    scenes_run: Path, mixed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "found.json"
+    assert main(["detect", str(scenes_run), str(mixed / "notes.png"), "--out", str(out)]) == 1
+    assert not out.exists()
+
+
+def test_batches_give_what_one_image_at_a_time_gives(
+    scenes_run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "BATCH_IMAGES", 4)
+    out = tmp_path / "found.csv"
+    assert main(["detect", str(scenes_run), str(folder), "--out", str(out), "--k", "2"]) == 0
+    with out.open(newline="") as file:
+        found = [(row["file_name"], float(row["x"]), float(row["y"])) for row in csv.DictReader(file)]
+    detector = load(scenes_run)
+    alone = [(path, detector.detect(path, k=2)) for path in sorted(folder.glob("*.png"))]
+    assert found == [(str(path), *map(float, center)) for path, one in alone for center in one.centers]
+
+
+def test_without_a_file_the_counts_are_printed(
+    scenes_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [str(folder / "0.png"), str(folder / "1.png")]
+    assert main(["detect", str(scenes_run), *images, "--k", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [next(line.split()[1] for line in lines if image in line) for image in images] == ["3", "3"]
+    assert next(line for line in lines if "all 2 images" in line).split()[3] == "6"
+
+
+def test_a_picture_of_each_image(scenes_run: Path, folder: Path, tmp_path: Path) -> None:
+    assert main(["detect", str(scenes_run), str(folder / "0.png"), "--pictures", str(tmp_path / "seen")]) == 0
+    with Image.open(tmp_path / "seen" / "0001-0.png") as picture:
+        assert picture.size == (480, 480)
+
+
+def test_a_format_that_is_not_known_is_told_before_detecting(
+    scenes_run: Path, folder: Path, fails: Callable[..., str]
+) -> None:
+    assert "found.txt does not tell its format" in fails("detect", str(scenes_run), str(folder), "--out", "found.txt")
+
+
+def test_a_model_that_is_not_there_is_named(fails: Callable[..., str], folder: Path) -> None:
+    assert "There is no folder nowhere" in fails("detect", "nowhere", str(folder))
+
+
+def test_images_that_are_not_there_are_named(fails: Callable[..., str], scenes_run: Path) -> None:
+    assert "There is no file or folder nowhere.png" in fails("detect", str(scenes_run), "nowhere.png")

@@ -1,0 +1,49 @@
+"""``boxless evaluate``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from boxless import evaluate
+from boxless.cli.main import main
+from boxless.engine.recipe import read_recipe
+
+
+def test_scenes_of_test_digits_by_default(scenes_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(scenes_run), "--images", "12"]) == 0
+    printed = capsys.readouterr().out
+    found = evaluate(scenes_run, read_recipe(scenes_run / "config.yaml").data, images=12)
+    assert found.detection is not None
+    for name, share in (("IOU 50 %", found.detection.localization), ("Both", found.detection.both)):
+        assert next(line for line in printed.splitlines() if name in line).endswith(f"{100 * share:.2f} % ")
+    report = (scenes_run / "report.html").read_text()
+    assert "scene 0" in report
+    assert "Learning" in report or "Training" in report
+
+
+def test_a_folder_without_boxes_is_counted_and_classified_alone(
+    scenes_run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(scenes_run), "--data", str(folder), "--out", str(tmp_path), "--k", "true"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "Classif." in printed
+    assert "IOU 50" not in printed
+    assert "Images with every count right" in printed
+    assert "2.png" in (tmp_path / "report.html").read_text()
+
+
+def test_a_k_that_is_no_number_is_named(scenes_run: Path, fails: Callable[..., str]) -> None:
+    assert "not 'many'" in fails("evaluate", str(scenes_run), "--k", "many")
+
+
+def test_a_model_that_learned_from_a_folder_asks_for_other_images(
+    scenes_run: Path, folder: Path, tmp_path: Path, fails: Callable[..., str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("model.json", "model.safetensors"):
+        (run / name).write_bytes((scenes_run / name).read_bytes())
+    (run / "config.yaml").write_text(f"method: mist-classify\ndata: {{folder: {folder}}}\n")
+    assert "by --data FOLDER" in fails("evaluate", str(run))

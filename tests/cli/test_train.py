@@ -1,0 +1,121 @@
+"""``boxless train``."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from boxless.cli.main import main
+
+COMMAND = [sys.executable, "-m", "boxless.cli.main"]
+
+
+def recipe_of(run: Path) -> dict[str, dict[str, object]]:
+    recipe: dict[str, dict[str, object]] = yaml.safe_load((run / "config.yaml").read_text())
+    return recipe
+
+
+def test_options_go_before_the_file_of_settings_and_that_before_the_recipe(
+    tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text("run: {steps: 1, seed: 5}\ntraining: {trust: 2.0}\n")
+    out = tmp_path / "run"
+    settings = ["--config", str(tmp_path / "mine.yaml"), "--run.seed", "7", "--data.counts", "2,3"]
+    assert main(["train", str(tiny_recipe), "--out", str(out), *settings]) == 0
+    recipe = recipe_of(out)
+    assert (recipe["run"]["steps"], recipe["run"]["seed"], recipe["run"]["batch_size"]) == (1, 7, 2)
+    assert recipe["training"] == {"warmup": 1, "averaging": 0.5, "trust": 2.0}
+    assert recipe["data"]["counts"] == [2, 3]
+    assert f"boxless evaluate {out}" in capsys.readouterr().err
+
+
+def test_the_data_tell_what_the_settings_leave_open(folder: Path, tiny_recipe: Path, tmp_path: Path) -> None:
+    """The recipe's own number of objects is for its own scenes."""
+    out = tmp_path / "run"
+    assert main(["train", str(tiny_recipe), "--data", str(folder), "--out", str(out), "--model.object_size", "20"]) == 0
+    model = recipe_of(out)["model"]
+    assert (model["instances"], model["background"], model["channels"]) == (3, True, 1)
+    assert json.loads((out / "model.json").read_text())["config"]["background"] is True
+
+
+def test_a_folder_needs_the_size_of_an_object(fails: Callable[..., str], folder: Path) -> None:
+    assert "--model.object_size 20" in fails("train", "mist-classify", "--data", str(folder))
+
+
+def test_bad_rows_are_told_before_any_training(fails: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,labels\nnot_there.png,3\n")
+    out = tmp_path / "run"
+    told = fails("train", "mist-classify", "--data", str(tmp_path), "--out", str(out), "--model.object_size", "20")
+    assert "line 2: there is no file not_there.png" in told
+    assert not out.exists()
+
+
+def test_runs_are_numbered(
+    tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Callable[..., str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "tiny-4").mkdir(parents=True)
+    assert main(["train", str(tiny_recipe), "--run.steps", "1"]) == 0
+    assert (tmp_path / "runs" / "tiny-5" / "model.safetensors").is_file()
+    assert "holds a run already" in fails("train", str(tiny_recipe), "--out", "runs/tiny-5")
+
+
+def test_a_finished_run_resumes_to_itself(scenes_run: Path) -> None:
+    before = (scenes_run / "model.safetensors").read_bytes()
+    assert main(["train", "--resume", "--out", str(scenes_run)]) == 0
+    assert (scenes_run / "model.safetensors").read_bytes() == before
+
+
+def test_a_resumed_run_keeps_its_settings(scenes_run: Path, tiny_recipe: Path, fails: Callable[..., str]) -> None:
+    told = fails("train", str(tiny_recipe), "--resume", "--out", str(scenes_run), "--run.steps", "9")
+    assert "run.steps is 2 there and 9 here" in told
+
+
+def test_the_command_that_was_interrupted_resumes_when_it_is_given_again(tiny_recipe: Path, scenes_run: Path) -> None:
+    assert main(["train", str(tiny_recipe), "--run.steps", "2", "--resume", "--out", str(scenes_run)]) == 0
+
+
+def test_an_unknown_recipe_names_what_there_is(fails: Callable[..., str]) -> None:
+    assert fails("train", "mist-classify-mnits").endswith("did you mean mist-classify-mnist?")
+
+
+def test_an_unknown_setting_in_a_file_is_named(fails: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("run: {step: 1}\n")
+    told = fails("train", "mist-classify", "--config", str(tmp_path / "mine.yaml"))
+    assert "mine.yaml: run has the unknown step" in told
+
+
+@pytest.mark.parametrize("length", ["0m", "30", "half an hour", "-5m"])
+def test_a_length_of_time_has_a_unit(fails: Callable[..., str], length: str) -> None:
+    assert "write 90s, 30m or 1h30m" in fails("train", "mist-classify", f"--max-time={length}")
+
+
+def test_an_interrupt_says_how_to_go_on(tiny_recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [*COMMAND, "train", str(tiny_recipe), "--out", str(out), "--run.steps", "100000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (out / "metrics.jsonl").exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == f"boxless: interrupted; go on with: boxless train --resume --out {out}"
+    assert "Traceback" not in told
+
+
+def test_two_processes_share_a_run_of_no_given_name_and_stop_together(tiny_recipe: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "train", str(tiny_recipe), "--devices", "2", "--max-time", "1s"]
+    told = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny-1"]
+    assert told.stderr.count("next: boxless evaluate") == 1
+    assert "stopped in time at step 1 of 2" in told.stderr

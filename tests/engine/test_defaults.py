@@ -1,0 +1,105 @@
+"""What the data tell of the settings."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from boxless.engine.defaults import completed, without_data
+from boxless.engine.recipe import DataConfig, Recipe, recipe_from
+from boxless.errors import BoxlessError
+
+
+def folder_of(root: Path, labels: list[str], size: tuple[int, int] = (40, 30), color: bool = False) -> Path:
+    """Images of (width, height) with these labels, grey stored as RGB unless they have colour."""
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[5:9, 5:9] = (200, 60, 60) if color else (200, 200, 200)
+    for index in range(len(labels)):
+        Image.fromarray(pixels).save(root / f"{index}.png")
+    rows = "".join(f"{index}.png,{text}\n" for index, text in enumerate(labels))
+    (root / "metadata.csv").write_text("file_name,labels\n" + rows)
+    return root
+
+
+def model_of(folder: Path, **given: Any) -> dict[str, Any]:
+    model = {"object_size": 20.0} | given
+    return completed(Recipe("mist-classify", DataConfig(folder=str(folder)), model))[0].model
+
+
+def test_k_is_the_most_objects_of_an_image_and_fewer_need_a_background(tmp_path: Path) -> None:
+    model = model_of(folder_of(tmp_path, ["a b", "a a b c", ""]))
+    assert (model["instances"], model["background"]) == (4, True)
+
+
+def test_as_many_objects_in_each_image_need_no_background(tmp_path: Path) -> None:
+    model = model_of(folder_of(tmp_path, ["a b", "b b"]))
+    assert (model["instances"], model["background"]) == (2, False)
+
+
+def test_a_larger_k_needs_a_background(tmp_path: Path) -> None:
+    model = model_of(folder_of(tmp_path, ["a b", "b b"]), instances=3)
+    assert (model["instances"], model["background"]) == (3, True)
+
+
+def test_what_is_given_stays(tmp_path: Path) -> None:
+    given = {"background": False, "channels": 3, "max_side": 200, "object_size": 50.0}
+    assert model_of(folder_of(tmp_path, ["a b", "a"]), **given) == given | {"instances": 2}
+
+
+@pytest.mark.parametrize(("color", "channels"), [(False, 1), (True, 3)])
+def test_channels_are_those_of_the_images(tmp_path: Path, color: bool, channels: int) -> None:
+    assert model_of(folder_of(tmp_path, ["a"], color=color))["channels"] == channels
+
+
+def test_images_of_large_objects_are_shrunk_until_the_networks_suit_them(tmp_path: Path) -> None:
+    """400 pixels with an object of 80 become 100 with one of 20."""
+    model = model_of(folder_of(tmp_path, ["a", "b"], size=(400, 250)), object_size=80)
+    assert (model["max_side"], model["object_size"]) == (100, 20.0)
+
+
+def test_images_of_small_objects_stay(tmp_path: Path) -> None:
+    assert "max_side" not in model_of(folder_of(tmp_path, ["a", "b"], size=(400, 250)), object_size=25)
+
+
+def test_an_image_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, ["a", "a"])
+    (folder / "0.png").write_text("no image")
+    assert model_of(folder)["channels"] == 1
+
+
+def test_each_choice_is_told(tmp_path: Path) -> None:
+    recipe = Recipe("mist-classify", DataConfig(folder=str(folder_of(tmp_path, ["a b", "a"]))), {"object_size": 20})
+    assert completed(recipe)[1] == [
+        "K = 2, the most objects of an image",
+        "a class for background, as images hold fewer",
+        "grey images",
+    ]
+
+
+def test_the_size_of_an_object_must_be_given(tmp_path: Path) -> None:
+    recipe = Recipe("mist-classify", DataConfig(folder=str(folder_of(tmp_path, ["a"]))))
+    with pytest.raises(BoxlessError, match="give the side of one, roughly, in pixels"):
+        completed(recipe)
+
+
+def test_labels_without_an_object_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BoxlessError, match="name no object"):
+        model_of(folder_of(tmp_path, ["", "a:0"]))
+
+
+def test_a_wrong_setting_is_named_before_the_data_are_read() -> None:
+    recipe = Recipe("mist-classify", DataConfig(folder="nowhere"), {"object_size": "large"})
+    with pytest.raises(BoxlessError, match="object_size is 'large', which is no float"):
+        completed(recipe)
+
+
+def test_scenes_tell_k_too() -> None:
+    recipe = recipe_from({"method": "mist-classify", "data": {"layout": "mnist-k"}}, "test")
+    assert completed(recipe)[0].model == {"instances": 9, "background": True}
+
+
+def test_a_recipe_for_other_data_keeps_its_networks() -> None:
+    recipe = Recipe("mist-classify", model={"instances": 9, "object_size": 20, "heatmap_channels": 8})
+    assert without_data(recipe).model == {"heatmap_channels": 8}
