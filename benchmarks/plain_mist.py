@@ -20,7 +20,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x))))))
+        y: Tensor = self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x))))))
         x = self.shortcut(x)
         return y + (x[:, :, self.trim : -self.trim, self.trim : -self.trim] if self.trim else x)
 

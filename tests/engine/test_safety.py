@@ -40,7 +40,7 @@ def test_a_recipe_resolves_no_import_path(tmp_path: Path) -> None:
     with pytest.raises(BoxlessError, match="no YAML"):
         read_recipe(path)
     path.write_text("method: os.system\n")
-    with pytest.raises(BoxlessError, match="no method 'os.system'"):
+    with pytest.raises(BoxlessError, match=r"no method 'os\.system'"):
         train(path, tmp_path / "run")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from boxless.data.folder import check_images, read_folder
 from boxless.engine.image_progress import ImageProgress
 from boxless.engine.recipe import DataConfig
-from boxless.engine.sources import Images, Source, evaluation_loader, test_scenes
+from boxless.engine.sources import Images, Source, evaluation_loader, scenes_of_test_glyphs
 from boxless.engine.truth import truths_of
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
@@ -142,7 +142,7 @@ def evaluate(
 def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: int) -> tuple[Source, list[str]]:
     config = detector.config
     if isinstance(data, DataConfig) and data.folder is None:
-        scenes = test_scenes(data, size, seed)
+        scenes = scenes_of_test_glyphs(data, size, seed)
         if scenes.class_names != config.class_names:
             raise BoxlessError(f"The model knows {', '.join(config.class_names)}, the scenes other classes.")
         return scenes, []

@@ -35,7 +35,7 @@ class JsonLines(Logger):
     def __init__(self, run: Path, epochs_done: int) -> None:
         super().__init__()
         self.path = run / METRICS_FILE
-        if self.path.exists() and not rank_zero_only.rank:
+        if self.path.exists() and not is_other_rank():
             kept = [json.dumps(row) + "\n" for row in read_metrics(run) if row["epoch"] < epochs_done]
             write_atomically(self.path, "".join(kept))
 
@@ -59,6 +59,11 @@ class JsonLines(Logger):
             file.write(json.dumps(dict(metrics)) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def is_other_rank() -> bool:
+    """Whether this is a process that the first process of a run has started."""
+    return bool(getattr(rank_zero_only, "rank", 0))
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:

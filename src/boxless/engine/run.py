@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -25,7 +24,7 @@ from boxless.engine.checkpoints import (
 from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
-from boxless.engine.records import JsonLines, KeepRecord
+from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
 from boxless.engine.sources import evaluation_loader, training_loader, training_sources
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
@@ -103,7 +102,7 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
     compile = recipe.run.compile
     if compile is None:
         compile = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE and can_compile(device) and recipe.data.folder is None
-    model = kind(config).to(memory_format=torch.channels_last)
+    model = kind(config).channels_last()
     module: TrainingModule = training(model, settings, recipe.run.epochs * recipe.run.steps_per_epoch, compile)
     run = recipe.run
 
@@ -126,7 +125,7 @@ def _prepared(run: Path, recipe: Recipe, resume: bool) -> Path | None:
         if not (run / RECIPE_FILE).is_file():
             raise BoxlessError(f"{run} holds no run to resume: it has no {RECIPE_FILE}; train without --resume.")
         return checkpoint if checkpoint.is_file() else None
-    if rank_zero_only.rank:
+    if is_other_rank():
         return None  # a process that the first one started, after it had prepared the directory
     if (run / RECIPE_FILE).exists():
         raise BoxlessError(f"{run} holds a run already; go on with --resume, or give another directory by --out.")

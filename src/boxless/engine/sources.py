@@ -116,7 +116,7 @@ def training_sources(
     return train_source, Images(validation_part, channels, max_side, places=True), problems
 
 
-def test_scenes(data: DataConfig, size: int, seed: int = 0) -> Scenes:
+def scenes_of_test_glyphs(data: DataConfig, size: int, seed: int = 0) -> Scenes:
     """Scenes of test glyphs, which no training and no validation has seen."""
     return Scenes(SceneGenerator(load_glyphs(data.glyphs, "test"), _layout(data), seed, TEST), size)
 

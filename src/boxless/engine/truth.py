@@ -13,6 +13,6 @@ def truths_of(batch: Batch, class_names: tuple[str, ...]) -> list[Instances]:
     centers = places if batch.centers is None else batch.centers.cpu().numpy()
     sizes = places if batch.sizes is None else batch.sizes.cpu().numpy()
     return [
-        Instances(c[l >= 0], s[l >= 0], labels=l[l >= 0], class_names=class_names)
-        for c, s, l in zip(centers, sizes, labels, strict=True)
+        Instances(center[label >= 0], size[label >= 0], labels=label[label >= 0], class_names=class_names)
+        for center, size, label in zip(centers, sizes, labels, strict=True)
     ]

@@ -5,7 +5,7 @@ A model directory holds ``model.json`` (the name of the method and plain values 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, overload
@@ -62,17 +62,17 @@ class Detector(nn.Module):
 
     @overload
     def detect(
-        self, images: ImageLike, *, k: int | None = None, threshold: float | None = None, batch_size: int = 32
-    ) -> Instances: ...
-    @overload
-    def detect(
         self,
-        images: Iterable[ImageLike],
+        images: list[Any] | tuple[Any, ...],
         *,
         k: int | None = None,
         threshold: float | None = None,
         batch_size: int = 32,
     ) -> list[Instances]: ...
+    @overload
+    def detect(
+        self, images: ImageLike, *, k: int | None = None, threshold: float | None = None, batch_size: int = 32
+    ) -> Instances: ...
     def detect(
         self,
         images: Any,
@@ -149,6 +149,13 @@ class Detector(nn.Module):
             descriptors=None if found.descriptors is None else found.descriptors.float().cpu().numpy(),
         )
 
+    def channels_last(self) -> Self:
+        """Lay convolutions out as the fast kernels want them: channels last. Values and shapes stay."""
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        return self
+
     def save(self, directory: str | Path, half: bool = False) -> None:
         """Write ``model.json`` and ``model.safetensors``, each whole or not at all.
 
@@ -181,7 +188,7 @@ class Detector(nn.Module):
         config = from_plain(cls.config_type, description["config"], str(directory / CONFIG_FILE))
         model = cls(config)
         model.load_state_dict(_read_weights(directory / WEIGHTS_FILE, model))
-        return model.eval()
+        return model.channels_last().eval()
 
 
 def read_description(directory: Path) -> dict[str, Any]:

@@ -95,14 +95,15 @@ class MistClassifier(Detector):
     def heatmap(self, images: Tensor) -> Tensor:
         """h' = pooled local softmax of H_η(I): (B, C, H, W) to (B, H, W) float32 in [0, 1]."""
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.sharpen(self.heatmap_net(images))
+        scores: Tensor = self.heatmap_net(images)
+        return self.sharpen(scores)
 
     def sharpen(self, scores: Tensor) -> Tensor:
         """Scores (B, S, H, W) of the network to the heatmap (B, H, W)."""
         return pool_scales(local_softmax(scores.float(), self.config.softmax_size, self.config.softmax_strength))
 
     def inner(self, heatmap: Tensor, extents: Tensor | None = None) -> Tensor:
-        """The heatmap (B, H, W), zero within ``border`` of the edge of the image, or of its extent (B, 2) in a batch."""
+        """The heatmap (B, H, W), zero within ``border`` of the edge of the image, or of its extent (B, 2)."""
         border = self.config.border
         whole = heatmap.new_tensor([heatmap.shape[1:]])
         return heatmap * inside(whole if extents is None else extents, border, heatmap)
@@ -125,7 +126,7 @@ class MistClassifier(Detector):
 
     def classify(self, images: Tensor, centers: Tensor) -> Tensor:
         """Logits (B, K, outputs) float32 of the patches at these centres."""
-        logits, _ = self.classifier(self.patches(images, centers))
+        logits: Tensor = self.classifier(self.patches(images, centers))[0]
         return logits.float().unflatten(0, centers.shape[:2])
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:

@@ -4,11 +4,12 @@ Beside the paper's classification loss a reconstruction of the image from the sa
 object: both tasks of the paper at once, with no label more. ``reconstruction=0`` is the paper's classification.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from boxless.data.batch import Batch
 from boxless.engine.module import TrainingModule
@@ -21,6 +22,7 @@ from boxless.ops.heatmap import top_k_peaks
 from boxless.ops.lifting import gaussian_heatmap, point_heatmap
 from boxless.ops.patches import paste
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 LONGEST_MOVE = 3.0  # pixels along x and along y, in one step
 
@@ -42,7 +44,7 @@ class PatchDecoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) to (N, C, side, side)."""
         patches: Tensor = self.layers(features)
-        return patches.unflatten(1, self.shape)
+        return patches.view(-1, *self.shape)
 
 
 class Task(NamedTuple):
@@ -52,6 +54,11 @@ class Task(NamedTuple):
     classification: Tensor  # (B,) eq. 9, a part of it
     patches: Tensor | None  # (B, N, C, P, P) decoded, where there is a reconstruction
     synthesis: Tensor | None  # (B, C, H, W) the first K of them, pasted
+
+    def detached(self) -> "Task":
+        """The same without its graph."""
+        patches, synthesis = (None if part is None else part.detach() for part in (self.patches, self.synthesis))
+        return Task(self.loss.detach(), self.classification.detach(), patches, synthesis)
 
 
 class MistClassifierTraining(TrainingModule):
@@ -76,7 +83,7 @@ class MistClassifierTraining(TrainingModule):
             else None
         )
         self.averaged = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+            AveragedModel(model, multi_avg_fn=exponential_average(settings.averaging), use_buffers=True)
             if settings.averaging
             else None
         )
@@ -89,7 +96,7 @@ class MistClassifierTraining(TrainingModule):
     @property
     def trained_model(self) -> MistClassifier:
         """The model to validate, to keep and to use: the averaged one, if there is one."""
-        return self.averaged.module if self.averaged is not None else self.model
+        return cast(MistClassifier, self.model if self.averaged is None else self.averaged.module)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the task network (with the decoder) and for the heatmap network."""
@@ -120,18 +127,17 @@ class MistClassifierTraining(TrainingModule):
 
     def _heatmap(self, batch: Batch) -> Tensor:
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        heatmap = self.model.sharpen(self._networks["heatmap"](images))
+        heatmap: Tensor = self.model.sharpen(self._networks["heatmap"](images))
         return heatmap if batch.extents is None else heatmap * inside(batch.extents, 0, heatmap)
 
     def _detect(self, batch: Batch, heatmap: Tensor, more: int) -> Tensor:
         """E_K, and as many candidates ``more``; also follows how high the peaks are, for the scores of detection."""
         config = self.model.config
-        peaks = top_k_peaks(
-            self.model.inner(heatmap, batch.extents), config.instances + more, config.suppression_size
-        )
+        peaks = top_k_peaks(self.model.inner(heatmap, batch.extents), config.instances + more, config.suppression_size)
         chosen = peaks.scores[:, : config.instances].mean()
         self.model.peak_height.lerp_(chosen, 1.0 if self.steps_done == 0 else 0.02)
-        return self.model.refine(heatmap, peaks.centers)
+        centers: Tensor = self.model.refine(heatmap, peaks.centers)
+        return centers
 
     def _task(self, batch: Batch, keypoints: Tensor) -> Task:
         """T_τ on the patches of all keypoints; the losses on those of the first K."""
@@ -156,7 +162,7 @@ class MistClassifierTraining(TrainingModule):
         """τ ← a step on L_task."""
         task = self._task(batch, keypoints)
         self._step(0, task.loss)
-        return Task(*(None if tensor is None else tensor.detach() for tensor in task))
+        return task.detached()
 
     def _step_keypoints(self, batch: Batch, keypoints: Tensor) -> Tensor:
         """{x_k} ← a step on L_task; no gradient of weights is kept."""
@@ -197,8 +203,11 @@ class MistClassifierTraining(TrainingModule):
         self.note("loss/heatmap", fit)
         self._step(1, torch.exp(-self.settings.trust * loss) * fit)
 
+    def _both_optimizers(self) -> list[Any]:
+        return cast(list[Any], self.optimizers())
+
     def _step(self, index: int, loss: Tensor) -> None:
-        optimizer = self.optimizers()[index]
+        optimizer = self._both_optimizers()[index]
         optimizer.zero_grad()
         self.manual_backward(loss.mean())
         optimizer.step()
@@ -206,7 +215,7 @@ class MistClassifierTraining(TrainingModule):
     def _set_rates(self) -> None:
         factor = self.settings.rate_factor(self.steps_done, self.steps)
         rates = (self.settings.classifier_rate, self.settings.heatmap_rate)
-        for optimizer, rate in zip(self.optimizers(), rates, strict=True):
+        for optimizer, rate in zip(self._both_optimizers(), rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
 
@@ -214,3 +223,18 @@ class MistClassifierTraining(TrainingModule):
 def background_of(images: Tensor) -> Tensor:
     """The median of each channel of each image, (B, C, 1, 1): what a canvas without objects looks like."""
     return images.flatten(2).median(dim=2).values[..., None, None]
+
+
+def exponential_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """The update of ``AveragedModel`` for an exponential average that forgets its first, untrained weights sooner."""
+
+    @torch.no_grad()
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        share = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+        for average, value in zip(averaged, current, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1.0 - share)
+            else:
+                average.copy_(value)
+
+    return update

@@ -14,9 +14,7 @@ FLOOR = 3.0  # squared brightness: a window of less is empty
 HIGHEST = 1.3  # target of a candidate of far more worth than the others
 
 
-def worth(
-    images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Tensor, sizes: Tensor, chosen: int
-) -> Tensor:
+def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Tensor, sizes: Tensor, chosen: int) -> Tensor:
     """The share of the energy around each candidate that is explained by its patch alone.
 
     With the residual r = I − Σ S⁻¹(P, x), taking a chosen patch out raises ‖r‖² by 2⟨r, P⟩ + ‖P‖², putting another
