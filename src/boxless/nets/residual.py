@@ -24,6 +24,8 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W), same type."""
+        if not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            return F.group_norm(x, 1, self.weight, self.bias, self.eps)  # its forward alone is fast
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         mean = wide.mean((1, 2, 3), keepdim=True)
         variance = (wide - mean).square().mean((1, 2, 3), keepdim=True)

@@ -127,7 +127,7 @@ class MistClassifier(Detector):
     def classify(self, images: Tensor, centers: Tensor) -> Tensor:
         """Logits (B, K, outputs) float32 of the patches at these centres."""
         logits: Tensor = self.classifier(self.patches(images, centers))[0]
-        return logits.float().unflatten(0, centers.shape[:2])
+        return logits.float().view(*centers.shape[:2], -1)
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """Top-K by the heatmap, or all peaks of at least a score; background is left out.
