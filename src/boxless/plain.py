@@ -1,6 +1,7 @@
 """Dataclasses from plain values (YAML, JSON), checked strictly: configurations are data, never code."""
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -56,9 +57,9 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return from_plain(hint, value, where)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:  # not nan either
         return float(value)
-    if isinstance(hint, type) and type(value) is hint:
+    if hint is not float and isinstance(hint, type) and type(value) is hint:
         return value
     raise _wrong(hint, value, where)
 

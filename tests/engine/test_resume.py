@@ -7,17 +7,20 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from boxless.engine.checkpoints import read_checkpoint
 from boxless.engine.records import read_metrics
 from boxless.engine.run import train
+from boxless.errors import BoxlessError
 from tests.engine.tiny import tiny_recipe
 
 TRAIN = """
 import sys
 from boxless.engine.run import train
+from boxless.errors import BoxlessError
 from tests.engine.tiny import tiny_recipe
 train(tiny_recipe(steps=40), sys.argv[1], resume=sys.argv[2] == "resume", progress=False)
 """
@@ -60,10 +63,6 @@ def test_killed_and_resumed_equals_never_killed_to_the_bit(tmp_path: Path) -> No
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
-    import pytest
-
-    from boxless.errors import BoxlessError
-
     train(tiny_recipe(steps=2), tmp_path, progress=False)
     before = (tmp_path / "model.safetensors").read_bytes()
     with pytest.raises(BoxlessError, match="--resume"):

@@ -5,7 +5,7 @@ from typing import Any
 from boxless.engine.recipe import Recipe, recipe_from
 
 
-def tiny_recipe(**run: Any) -> Recipe:
+def tiny_recipe(training: dict[str, Any] | None = None, **run: Any) -> Recipe:
     return recipe_from(
         {
             "method": "mist-classify",
@@ -17,7 +17,7 @@ def tiny_recipe(**run: Any) -> Recipe:
                 "patch_size": 8,
                 "classifier_channels": [4, 4, 4],
             },
-            "training": {"warmup": 2, "averaging": 0.5},
+            "training": {"warmup": 2, "averaging": 0.5} | (training or {}),
             "run": {"steps": 6, "steps_per_epoch": 2, "batch_size": 4, "compile": False} | run,
         },
         "test",

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from boxless.ops.patches import crop, paste
+from boxless.ops.patches import crop, cut, paste
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -162,3 +162,27 @@ class TestPaste:
     def test_boxes_of_another_shape_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"are both \(2, K, 2\)"):
             paste(torch.zeros(2, 1, 1, 3, 3), torch.zeros(1, 1, 2), torch.ones(1, 1, 2), (4, 4))
+
+
+class TestCut:
+    def test_is_slicing_with_zero_outside(self) -> None:
+        image = random(2, 3, 9, 13)
+        centers = torch.tensor([[[6.3, 4.4], [0.0, 0.0]], [[12.6, 8.2], [-9.0, 30.0]]], dtype=torch.float64)
+        squares, corners = cut(image, centers, 5)
+        assert corners.tolist() == [[[4, 2], [-2, -2]], [[11, 6], [-11, 28]]]
+        wide = F.pad(image, (30, 30, 30, 30))
+        for b, k in itertools.product(range(2), range(2)):
+            left, top = (int(place) + 30 for place in corners[b, k].tolist())
+            expected = wide[b, :, top : top + 5, left : left + 5] if top < 44 else torch.zeros(3, 5, 5)
+            assert torch.equal(squares[b, k], expected)
+
+    @pytest.mark.parametrize("size", [1.0, 4.0, 5.0, 6.3, 8.9])
+    def test_a_crop_sees_all_that_it_needs_in_a_square_three_pixels_larger(self, size: float) -> None:
+        image = random(2, 2, 17, 26)
+        centers = random(2, 40, 2, seed=3) * torch.tensor([28.0, 19.0]) - 1.5
+        centers[:, ::4] = centers[:, ::4].round() + 0.5
+        sizes = torch.full_like(centers, size)
+        squares, corners = cut(image, centers, math.ceil(size) + 3)
+        places, own = (centers - corners).flatten(0, 1).unsqueeze(1), sizes.flatten(0, 1).unsqueeze(1)
+        patches = crop(squares.flatten(0, 1), places, own, 16)[:, 0].unflatten(0, (2, 40))
+        torch.testing.assert_close(patches, crop(image, centers, sizes, 16))

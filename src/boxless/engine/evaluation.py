@@ -106,11 +106,8 @@ def evaluate(
             truth = truths_of(batch, source.class_names)
             places_known &= batch.centers is not None
             began = time.perf_counter()
-            found = detector.detect(
-                _cropped(batch.images, batch.extents),
-                k=max(1, *(len(one) for one in truth)) if k == "true" else k,
-                threshold=threshold,
-            )
+            numbers = [max(1, len(one)) if k == "true" else k for one in truth]
+            found = _detected(detector, _cropped(batch.images, batch.extents), numbers, threshold)
             seconds += time.perf_counter() - began
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
@@ -152,6 +149,18 @@ def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: 
     if not folder.images:
         raise BoxlessError(f"No image of {folder.root} can be read; the first: {(problems or ['there is none'])[0]}")
     return Images(folder, config.channels, config.max_side, places=True), problems
+
+
+def _detected(
+    detector: Detector, images: list[Tensor], numbers: list[int | None], threshold: float | None
+) -> list[Instances]:
+    """As many instances of each image as its number says."""
+    found: dict[int, Instances] = {}
+    for number in set(numbers):
+        chosen = [index for index, own in enumerate(numbers) if own == number]
+        instances = detector.detect([images[index] for index in chosen], k=number, threshold=threshold)
+        found |= dict(zip(chosen, instances, strict=True))
+    return [found[index] for index in range(len(images))]
 
 
 def _cropped(images: Tensor, extents: Tensor | None) -> list[Tensor]:

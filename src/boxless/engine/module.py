@@ -83,13 +83,17 @@ class TrainingModule(L.LightningModule):
         self._sums.clear()
         self.log_dict(averages, sync_dist=True)
 
+    def on_validation_epoch_start(self) -> None:
+        """Places count where all images have them."""
+        self._places_known = True
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Detect with the trained model, in eval mode, and compare."""
         extents = batch.extents.tolist() if batch.extents is not None else [batch.images.shape[2:]] * len(batch.images)
         images = [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
         found: list[Instances] = self.trained_model.detect(images)
         truth = truths_of(batch, self.trained_model.config.class_names)
-        self._places_known = batch.centers is not None
+        self._places_known &= batch.centers is not None
         self.detection.update(found, truth)
         self.counting.update(found, truth)
 

@@ -1,5 +1,6 @@
 """A recipe: everything that a training depends on, as plain values in one YAML file."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +38,14 @@ class DataConfig:
     validation_size: int = 512
     validation_share: float = 0.1
 
+    def __post_init__(self) -> None:
+        if min(self.train_size, self.validation_size) < 1:
+            raise ValueError("train_size and validation_size are at least 1.")
+        if not 0 < self.validation_share < 1:
+            raise ValueError(f"validation_share is between 0 and 1, not {self.validation_share}.")
+        if self.counts is not None and (min(self.counts, default=0) < 0 or max(self.counts, default=0) < 1):
+            raise ValueError(f"counts are numbers of glyphs, one of them above 0, not {list(self.counts)}.")
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -61,6 +70,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if min(self.steps, self.batch_size, self.steps_per_epoch) < 1:
             raise ValueError("steps, batch_size and steps_per_epoch are at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is a whole number from 0 to {2**32 - 1}, not {self.seed}.")
 
     @property
     def epochs(self) -> int:
@@ -86,6 +97,15 @@ class Recipe:
     run: RunConfig = field(default_factory=RunConfig)
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values, of which 1e-3 is a number (as in YAML 1.2; PyYAML alone takes it for text)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
 def recipe_names() -> list[str]:
     """The recipes in the package."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
@@ -102,7 +122,7 @@ def read_recipe(recipe: str | Path) -> Recipe:
     if not path.is_file():
         raise BoxlessError(f"There is no recipe or file {recipe}; the recipes are {', '.join(recipe_names())}.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe one
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BoxlessError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from error
     return recipe_from(values, str(path))

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import Logger
 
 from boxless.data.files import write_atomically
+from boxless.errors import BoxlessError
 from boxless.hardware import machine
 from boxless.plain import from_plain
 
@@ -36,7 +37,7 @@ class JsonLines(Logger):
         super().__init__()
         self.path = run / METRICS_FILE
         if self.path.exists() and not is_other_rank():
-            kept = [json.dumps(row) + "\n" for row in read_metrics(run) if row["epoch"] < epochs_done]
+            kept = [json.dumps(row) + "\n" for row in read_metrics(run) if row.get("epoch", 0) < epochs_done]
             write_atomically(self.path, "".join(kept))
 
     @property
@@ -75,6 +76,8 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
+        if not isinstance(row, dict):
+            continue
         epochs.setdefault(row.get("epoch", 0), {}).update(row)
     return list(epochs.values())
 
@@ -109,9 +112,19 @@ class Record:
 
 
 def read_record(run: Path) -> Record | None:
-    """The record of a run, if it has one."""
+    """The record of a run, if it has one.
+
+    Raises:
+        BoxlessError: its file is broken.
+    """
     path = Path(run) / RECORD_FILE
-    return from_plain(Record, json.loads(path.read_text(encoding="utf-8")), str(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BoxlessError(f"{path} is no JSON ({error}); remove it.") from error
+    return from_plain(Record, values, str(path))
 
 
 class KeepRecord(Callback):
@@ -139,10 +152,12 @@ class KeepRecord(Callback):
 
 def commit() -> str:
     """The commit of the checkout that the package runs from, with "+" if files differ; "" outside of one."""
-    here = Path(__file__).parent
+    checkout = Path(__file__).parents[3]
+    if not (checkout / ".git").exists():  # installed; git would name what happens to lie around it
+        return ""
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=here, capture_output=True, text=True
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=checkout, capture_output=True, text=True
         )
     except OSError:
         return ""

@@ -1,6 +1,6 @@
 """Where batches come from: scenes or a folder, always by index, the same batch for the same step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -139,21 +139,17 @@ def _subset(glyphs: Glyphs, chosen: Tensor) -> Glyphs:
 class _Steps(Dataset[Batch]):
     """Batch by number of the step; under DDP the part of it that is this process's."""
 
-    def __init__(self, source: Source, batch_size: int, seed: int | None, rank: int, world: int) -> None:
+    def __init__(self, source: Source, batch_size: int, seed: int, rank: int, world: int) -> None:
         self.source, self.batch_size, self.seed, self.rank, self.world = source, batch_size, seed, rank, world
         self._order = lru_cache(maxsize=2)(self._new_order)
 
     def __getitem__(self, step: int) -> Batch:
         places = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        if self.seed is None:
-            places = places[places < len(self.source)]
         return self.source.batch(self._indices(places)[self.rank :: self.world])
 
     def _indices(self, places: Tensor) -> Tensor:
         """Places in the order of training to indices: each time round the source in a new order."""
         size = len(self.source)
-        if self.seed is None:
-            return places
         rounds, within = places // size, places % size
         indices = torch.empty_like(places)
         for number in rounds.unique().tolist():
@@ -161,8 +157,20 @@ class _Steps(Dataset[Batch]):
         return indices
 
     def _new_order(self, number: int) -> Tensor:
-        assert self.seed is not None
         return uniforms((self.seed, number), torch.arange(len(self.source)), 1)[:, 0].argsort()
+
+
+class _Parts(Dataset[Batch]):
+    """Batches of given indices."""
+
+    def __init__(self, source: Source, parts: Sequence[Tensor]) -> None:
+        self.source, self.parts = source, parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.source.batch(self.parts[number])
 
 
 class _EpochSampler(Sampler[int]):
@@ -208,6 +216,19 @@ def training_loader(
 
 
 def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
-    """Every image once, in order."""
-    steps = _Steps(source, batch_size, None, rank, world)
-    return DataLoader(steps, batch_size=None, sampler=range(-(-len(source) // batch_size)))
+    """Every image once, in order; all processes have as many batches, none of them empty.
+
+    Args:
+        source: of images.
+        batch_size: of one process, at most (at most one more, where a process has an image more than another).
+        rank, world: of this process, and how many there are.
+
+    Raises:
+        BoxlessError: there are fewer images than processes.
+    """
+    if len(source) < world:
+        raise BoxlessError(f"{len(source)} images to evaluate on are too few for {world} processes; add some.")
+    own = torch.arange(len(source))[rank::world]
+    most = -(-len(source) // world)
+    parts = own.tensor_split(min(-(-most // batch_size), len(source) // world))
+    return DataLoader(_Parts(source, parts), batch_size=None)

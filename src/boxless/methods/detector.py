@@ -5,8 +5,9 @@ A model directory holds ``model.json`` (the name of the method and plain values 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, overload
 
@@ -22,6 +23,7 @@ from boxless.instances import Instances
 from boxless.plain import from_plain
 
 CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+HELD_VALUES = 2**25  # of images that wait for others of their size: 128 MB
 
 
 class DetectorConfig(Protocol):
@@ -94,12 +96,14 @@ class Detector(nn.Module):
             Instances in pixels of the image that was given; a list for a list.
 
         Raises:
-            BoxlessError: an image cannot be read, or ``k`` or ``threshold`` is out of range.
+            BoxlessError: an image cannot be read, or ``k``, ``threshold`` or ``batch_size`` is out of range.
         """
         if k is not None and k < 1:
             raise BoxlessError(f"k is the number of instances to return, at least 1, not {k}.")
         if threshold is not None and not 0 <= threshold <= 1:
             raise BoxlessError(f"threshold is a score in [0, 1], not {threshold}.")
+        if batch_size < 1:
+            raise BoxlessError(f"batch_size is a number of images, at least 1, not {batch_size}.")
         if isinstance(images, list | tuple):
             return self._detect_all(images, k, threshold, batch_size)
         return self._detect_all([images], k, threshold, batch_size)[0]
@@ -107,7 +111,7 @@ class Detector(nn.Module):
     def _detect_all(
         self, images: Sequence[ImageLike], k: int | None, threshold: float | None, batch_size: int
     ) -> list[Instances]:
-        """Images of one size are computed together, the order of the list is kept."""
+        """Images of one size are computed together, while they fit into memory; the order of the list is kept."""
         results: dict[int, Instances] = {}
         waiting: dict[tuple[int, ...], list[tuple[int, Tensor, Scale, tuple[int, int]]]] = {}
 
@@ -124,6 +128,9 @@ class Detector(nn.Module):
             waiting.setdefault(shape, []).append((index, tensor, scale, (original.shape[1], original.shape[2])))
             if len(waiting[shape]) == batch_size:
                 flush(shape)
+            elif sum(len(entries) * prod(of) for of, entries in waiting.items()) > HELD_VALUES:
+                for of in list(waiting):
+                    flush(of)
         for shape in list(waiting):
             flush(shape)
         return [results[index] for index in range(len(images))]
@@ -186,8 +193,14 @@ class Detector(nn.Module):
         if description["method"] != cls.method:
             raise BoxlessError(f"{directory} holds a {description['method']} model, not {cls.method}.")
         config = from_plain(cls.config_type, description["config"], str(directory / CONFIG_FILE))
+        try:
+            with torch.device("meta"):  # no memory is taken for what the file may not hold
+                wanted = cls(config).state_dict()
+        except (RuntimeError, OverflowError, TypeError) as error:
+            raise BoxlessError(f"{directory / CONFIG_FILE} describes no model that can be; save it again.") from error
+        weights = _read_weights(directory / WEIGHTS_FILE, wanted)
         model = cls(config)
-        model.load_state_dict(_read_weights(directory / WEIGHTS_FILE, model))
+        model.load_state_dict(weights)
         return model.channels_last().eval()
 
 
@@ -213,7 +226,7 @@ def read_description(directory: Path) -> dict[str, Any]:
     return description
 
 
-def _read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
+def _read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -223,7 +236,6 @@ def _read_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
         raise BoxlessError(f"There is no {path}; save the model again.") from error
     except (OSError, SafetensorError) as error:
         raise BoxlessError(f"{path} is broken ({error}); copy or save it again.") from error
-    wanted = model.state_dict()
     if weights.keys() != wanted.keys() or any(weights[name].shape != wanted[name].shape for name in wanted):
         raise BoxlessError(f"{path} does not fit the configuration beside it; save the model again.")
     return {name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()}

@@ -42,6 +42,28 @@ def crop(images: Tensor, centers: Tensor, sizes: Tensor, patch_size: int) -> Ten
     return torch.matmul(strips, columns.unsqueeze(2).transpose(-2, -1))
 
 
+def cut(images: Tensor, centers: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Squares of whole pixels around points: the part of a large image that a :func:`crop` there looks at.
+
+    Args:
+        images: (B, C, H, W); outside of it lies zero.
+        centers: (B, K, 2) x and y, in pixels.
+        side: of the squares, in pixels.
+
+    Returns:
+        The squares (B, K, C, side, side), and the place (B, K, 2) of the top-left pixel of each, x and y.
+    """
+    batch, channels, height, width = images.shape
+    corners = centers.round().long() - side // 2
+    step = torch.arange(side, device=centers.device)
+    x, y = corners[..., 0, None] + step, corners[..., 1, None] + step  # (B, K, side)
+    inside = ((y >= 0) & (y < height)).unsqueeze(-1) & ((x >= 0) & (x < width)).unsqueeze(-2)
+    index = y.clamp(0, height - 1).unsqueeze(-1) * width + x.clamp(0, width - 1).unsqueeze(-2)  # (B, K, side, side)
+    pixels = images.flatten(2).gather(2, index.view(batch, 1, -1).expand(-1, channels, -1))
+    squares = pixels.view(batch, channels, -1, side, side).transpose(1, 2)
+    return squares * inside.unsqueeze(2), corners.to(centers.dtype)
+
+
 def paste(patches: Tensor, centers: Tensor, sizes: Tensor, image_size: tuple[int, int]) -> Tensor:
     """S⁻¹ and sum: put patches on a black canvas where they were cropped, adding where they overlap (MIST, eq. 8).
 

@@ -58,6 +58,15 @@ class MistClassifierConfig:
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), not {self.channels}.")
         if self.instances < 1 or not self.class_names:
             raise ValueError("a classifier needs at least one instance an image and one class name.")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError(f"class_names must differ, not be {', '.join(self.class_names)}.")
+        if min(self.heatmap_channels, self.heatmap_blocks, *self.classifier_channels) < 1:
+            raise ValueError("heatmap_channels, heatmap_blocks and each of classifier_channels are at least 1.")
+        if not self.object_size > 0 or (self.max_side is not None and self.max_side < 1) or self.border < 0:
+            raise ValueError("object_size is above 0 pixels, max_side at least 1, and border not negative.")
+        for name in ("softmax_size", "suppression_size", "refine_size"):
+            if getattr(self, name) < 1 or getattr(self, name) % 2 == 0:
+                raise ValueError(f"{name} is a window with an odd side of at least 1 pixel, not {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class MistTrainingConfig:
             what they are worth (see ``boxless.methods.mist.worth``).
         target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
         reconstruction: weight of the reconstruction of the image from the patches.
-        trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
+        trust: a sample's heatmap loss is weighted by exp(−trust · its loss of eq. 9).
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
@@ -100,6 +109,14 @@ class MistTrainingConfig:
             raise ValueError('keypoint_step "registration" needs a weight of reconstruction above 0.')
         if self.keypoint_steps < 1:
             raise ValueError(f"keypoint_steps is at least 1, not {self.keypoint_steps}.")
+        for name in ("heatmap_rate", "classifier_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is a learning rate above 0, not {getattr(self, name)}.")
+        for name in ("warmup", "keypoint_rate", "candidates", "target_sigma", "reconstruction", "trust"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is not negative, as {getattr(self, name)} is.")
+        if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
+            raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")
 
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""

@@ -6,6 +6,7 @@ Conventions
     Points are (x, y) in pixels of the image, x right, y down, the centre of the top-left pixel at (0, 0).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from boxless.methods.mist.config import MistClassifierConfig
 from boxless.nets.heatmap import HeatmapNet
 from boxless.nets.residual import PyramidEncoder
 from boxless.ops.heatmap import local_softmax, pool_scales, soft_argmax, suppress_non_maxima, top_k_peaks
-from boxless.ops.patches import crop
+from boxless.ops.patches import crop, cut
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class PatchClassifier(nn.Module):
 
 
 TILE = 512  # pixels; larger images are seen in tiles of this side
-HALO = 32  # pixels around a tile that its heatmap depends on: the network's reach, the softmax and the suppression
+PIXELS_AT_ONCE = 2**20  # that the heatmap network sees: a GB of activations
 PATCHES_AT_ONCE = 512
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
 
@@ -154,22 +155,25 @@ class MistClassifier(Detector):
     def _heatmap_of_any_size(self, images: Tensor) -> Tensor:
         """Padded with black where an image is too small for the network, in tiles where it is large."""
         height, width = images.shape[-2:]
-        least = self.config.softmax_size + 1
+        least = max(self.config.softmax_size, self.heatmap_net.margin) + 1
         images = F.pad(images, (0, max(0, least - width), 0, max(0, least - height)))
+        tile = min(images.shape[2], TILE) * min(images.shape[3], TILE)
+        return torch.cat([self._heatmap_by_tiles(part) for part in images.split(max(1, PIXELS_AT_ONCE // tile))])
+
+    def _heatmap_by_tiles(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        if max(height, width) <= TILE + 2 * HALO:
+        halo = self.heatmap_net.margin + self.config.softmax_size // 2  # what the heatmap of a pixel depends on
+        if max(height, width) <= TILE + 2 * halo:
             return self.heatmap(images)
         heatmap = images.new_zeros(len(images), height, width)
         for top in range(0, height, TILE):
             for left in range(0, width, TILE):
                 bottom, right = min(top + TILE, height), min(left + TILE, width)
-                first_row, first_column = max(0, top - HALO), max(0, left - HALO)
-                tile = images[:, :, first_row : bottom + HALO, first_column : right + HALO]
-                rows, columns = (
-                    slice(top - first_row, bottom - first_row),
-                    slice(left - first_column, right - first_column),
-                )
-                heatmap[:, top:bottom, left:right] = self.heatmap(tile)[:, rows, columns]
+                first_row, first_column = max(0, top - halo), max(0, left - halo)
+                tile = self.heatmap(images[:, :, first_row : bottom + halo, first_column : right + halo])
+                rows = slice(top - first_row, bottom - first_row)
+                columns = slice(left - first_column, right - first_column)
+                heatmap[:, top:bottom, left:right] = tile[:, rows, columns]
         return heatmap
 
     def _peaks_at_most(self, heatmap: Tensor) -> int:
@@ -180,7 +184,14 @@ class MistClassifier(Detector):
 
     def _classify_in_chunks(self, images: Tensor, centers: Tensor) -> Tensor:
         per_chunk = max(1, PATCHES_AT_ONCE // len(images))
-        return torch.cat([self.classify(images, chunk) for chunk in centers.split(per_chunk, dim=1)], dim=1)
+        classify = self._classify_cuts if max(images.shape[2:]) > TILE else self.classify
+        return torch.cat([classify(images, chunk) for chunk in centers.split(per_chunk, dim=1)], dim=1)
+
+    def _classify_cuts(self, images: Tensor, centers: Tensor) -> Tensor:
+        """:meth:`classify`, at a cost that does not grow with the image: each patch from the square around it."""
+        squares, corners = cut(images, centers, math.ceil(self.config.object_size) + 3)
+        logits = self.classify(squares.flatten(0, 1), (centers - corners).flatten(0, 1).unsqueeze(1))
+        return logits.view(*centers.shape[:2], -1)
 
 
 def inside(extents: Tensor, border: int, heatmap: Tensor) -> Tensor:

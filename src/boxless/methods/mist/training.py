@@ -52,13 +52,13 @@ class Task(NamedTuple):
 
     loss: Tensor  # (B,) L_task
     classification: Tensor  # (B,) eq. 9, a part of it
+    reconstruction: Tensor | None  # (B,) eq. 8, the other
     patches: Tensor | None  # (B, N, C, P, P) decoded, where there is a reconstruction
     synthesis: Tensor | None  # (B, C, H, W) the first K of them, pasted
 
     def detached(self) -> "Task":
-        """The same without its graph."""
-        patches, synthesis = (None if part is None else part.detach() for part in (self.patches, self.synthesis))
-        return Task(self.loss.detach(), self.classification.detach(), patches, synthesis)
+        """The same without a graph."""
+        return Task(*(None if tensor is None else tensor.detach() for tensor in self))  # type: ignore[arg-type]
 
 
 class MistClassifierTraining(TrainingModule):
@@ -146,21 +146,22 @@ class MistClassifierTraining(TrainingModule):
         logits, features = self._networks["classifier"](self.model.patches(batch.images, keypoints))
         logits = logits.float().unflatten(0, keypoints.shape[:2])
         classification = count_loss(logits[:, :k], targets)
-        self.note("loss/classification", classification)
         if self.decoder is None:
-            return Task(classification, classification, None, None)
+            return Task(classification, classification, None, None, None)
         patches = self.decoder(features).float().unflatten(0, keypoints.shape[:2])
         sizes = self.model.sizes(keypoints)
         image_size = (batch.images.shape[2], batch.images.shape[3])
         synthesis = paste(patches[:, :k], keypoints[:, :k], sizes[:, :k], image_size)
-        reconstruction = image_loss(synthesis, batch.images - background_of(batch.images))
-        self.note("loss/reconstruction", reconstruction)
+        reconstruction = image_loss(synthesis, foreground_of(batch))
         total = classification + self.settings.reconstruction * reconstruction
-        return Task(total, classification, patches, synthesis)
+        return Task(total, classification, reconstruction, patches, synthesis)
 
     def _step_task(self, batch: Batch, keypoints: Tensor) -> Task:
         """τ ← a step on L_task."""
         task = self._task(batch, keypoints)
+        self.note("loss/classification", task.classification)
+        if task.reconstruction is not None:
+            self.note("loss/reconstruction", task.reconstruction)
         self._step(0, task.loss)
         return task.detached()
 
@@ -176,7 +177,7 @@ class MistClassifierTraining(TrainingModule):
         assert task.patches is not None
         assert task.synthesis is not None
         settings, k, sizes = self.settings, self.model.config.instances, self.model.sizes(candidates)
-        images = batch.images - background_of(batch.images)
+        images = foreground_of(batch)
         shares = worth(images, task.synthesis, task.patches, candidates, sizes, k)
         self.note("keypoints/worth", shares[:, :k])
         keypoints = candidates[:, :k]
@@ -220,9 +221,18 @@ class MistClassifierTraining(TrainingModule):
                 group["lr"] = rate * factor
 
 
-def background_of(images: Tensor) -> Tensor:
-    """The median of each channel of each image, (B, C, 1, 1): what a canvas without objects looks like."""
-    return images.flatten(2).median(dim=2).values[..., None, None]
+def foreground_of(batch: Batch) -> Tensor:
+    """Images less their background: the median of each channel, what a canvas without objects looks like.
+
+    Returns:
+        (B, C, H, W), zero in what pads an image.
+    """
+    images = batch.images
+    if batch.extents is None:
+        return images - images.flatten(2).median(dim=2).values[..., None, None]
+    within = inside(batch.extents, 0, images[:, 0]).unsqueeze(1)
+    background = images.masked_fill(~within, torch.nan).flatten(2).nanmedian(dim=2).values[..., None, None]
+    return (images - background) * within
 
 
 def exponential_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:

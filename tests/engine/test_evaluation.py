@@ -1,0 +1,185 @@
+"""Evaluation against answers that are known, counted by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from boxless.data.batch import Batch
+from boxless.engine.evaluation import evaluate
+from boxless.engine.recipe import DataConfig
+from boxless.engine.truth import truths_of
+from boxless.errors import BoxlessError
+from tests.engine.told import Told
+from tests.methods.mist.small import spots, spotting_model
+
+NAMES = ("a", "b")
+SIZES = [(40, 25), (18, 37), (50, 40)]  # width, height of 0.png, 1.png, 2.png
+BOXES = [[("a", 10, 8), ("b", 30, 15)], [("b", 9, 20)], [("a", 20, 20), ("a", 35, 12), ("b", 8, 30)]]  # centres
+
+
+def right() -> dict[tuple[int, int], list[tuple[int, float, float]]]:
+    """The answers without a fault."""
+    return {
+        (height, width): [(NAMES.index(name), x, y) for name, x, y in boxes]
+        for (width, height), boxes in zip(SIZES, BOXES, strict=True)
+    }
+
+
+def folder(root: Path, boxes: bool = True) -> Path:
+    for number, (width, height) in enumerate(SIZES):
+        Image.fromarray(np.full((height, width), 40 * number, np.uint8)).save(root / f"{number}.png")
+    rows = [f"{number}.png,{' '.join(name for name, _, _ in row)}" for number, row in enumerate(BOXES)]
+    (root / "metadata.csv").write_text("\n".join(["file_name,labels", *rows]))
+    if boxes:
+        annotations = [
+            {"image_id": number, "category_id": NAMES.index(name), "bbox": [x - 3 + 0.5, y - 3 + 0.5, 6, 6]}
+            for number, row in enumerate(BOXES)
+            for name, x, y in row
+        ]
+        content = {
+            "images": [{"id": n, "file_name": f"{n}.png", "width": w, "height": h} for n, (w, h) in enumerate(SIZES)],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(NAMES)],
+            "annotations": [{"id": index, **entry} for index, entry in enumerate(annotations)],
+        }
+        (root / "coco.json").write_text(json.dumps(content))
+    return root
+
+
+def test_a_model_without_fault_reaches_everything(tmp_path: Path) -> None:
+    found = evaluate(Told(right()), folder(tmp_path)).metrics()
+    assert {name: found[name] for name in ("images", "localization", "classification", "both", "f1")} == {
+        "images": 3,
+        "localization": 1.0,
+        "classification": 1.0,
+        "both": 1.0,
+        "f1": 1.0,
+    }
+    assert found["average_precision"] == pytest.approx(1.0)
+    assert found["median_offset"] == 0.0
+    assert (found["total_error"], found["exact_multiset"]) == (0.0, 1.0)
+
+
+def test_each_fault_counts_where_it_belongs(tmp_path: Path) -> None:
+    """Of six objects one is named wrongly, one placed wrongly, one missed."""
+    answers = right()
+    answers[(25, 40)][0] = (1, 10, 8)  # an a called b
+    answers[(37, 18)][0] = (1, 9, 30)  # a b elsewhere
+    del answers[(40, 50)][1]  # an a forgotten
+    result = evaluate(Told(answers), folder(tmp_path))
+    assert result.detection is not None
+    assert result.detection.localization == pytest.approx(4 / 6)
+    assert result.detection.both == pytest.approx(3 / 6)
+    assert result.classification == pytest.approx((1 + 1 + 2) / 6)  # b; b; a and b
+    assert result.counting.exact_multiset == pytest.approx(1 / 3)
+    assert result.counting.exact_total == pytest.approx(2 / 3)
+    assert result.confusion is not None
+    assert result.confusion.sum() >= 6
+    assert [len(one) for one in result.predicted] == [2, 1, 2]
+    assert [len(one) for one in result.true] == [2, 1, 3]
+
+
+def test_images_are_shown_without_the_padding_of_their_batch(tmp_path: Path) -> None:
+    model = Told(right())
+    evaluate(model, folder(tmp_path))
+    assert [size for size, _, _ in model.asked] == [(height, width) for width, height in SIZES]
+
+
+def test_the_true_number_is_told_for_each_image_by_itself(tmp_path: Path) -> None:
+    """An image's result must not depend on how many objects the others of its batch have."""
+    model = Told(right())
+    result = evaluate(model, folder(tmp_path), k="true")
+    assert sorted(model.asked) == [((25, 40), 2, None), ((37, 18), 1, None), ((40, 50), 3, None)]
+    assert [len(one) for one in result.predicted] == [2, 1, 3]
+    assert [one.image_size for one in result.predicted] == [(25, 40), (37, 18), (40, 50)]
+
+
+def test_an_image_without_objects_keeps_nothing_of_what_is_found_in_it(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((11, 13), np.uint8)).save(tmp_path / "empty.png")
+    (tmp_path / "metadata.csv").write_text("file_name,labels\nempty.png,")
+    result = evaluate(Told({(11, 13): [(0, 3, 3)]}), tmp_path, k="true")
+    assert [len(one) for one in result.predicted] == [0]
+
+
+def test_k_and_threshold_are_passed_on(tmp_path: Path) -> None:
+    model = Told(right())
+    evaluate(model, folder(tmp_path), k=2, threshold=0.4)
+    assert {(k, threshold) for _, k, threshold in model.asked} == {(2, 0.4)}
+
+
+def test_without_boxes_only_what_labels_tell_is_measured(tmp_path: Path) -> None:
+    answers = right()
+    answers[(37, 18)][0] = (0, 1, 1)
+    result = evaluate(Told(answers), folder(tmp_path, boxes=False))
+    assert (result.detection, result.centers, result.average_precision, result.confusion, result.offsets) == (None,) * 5
+    assert result.classification == pytest.approx(5 / 6)
+    assert not {"localization", "both", "f1", "median_offset"} & result.metrics().keys()
+
+
+def test_a_broken_image_is_named_and_the_rest_measured(tmp_path: Path) -> None:
+    folder(tmp_path)
+    (tmp_path / "1.png").write_text("no image")
+    result = evaluate(Told(right()), tmp_path)
+    assert result.images == 2
+    assert result.metrics()["both"] == 1.0
+    assert len(result.problems) == 1
+    assert "1.png" in result.problems[0]
+
+
+def test_a_folder_with_classes_that_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BoxlessError, match="unknown class b"):
+        evaluate(Told(right(), class_names=("a",)), folder(tmp_path))
+
+
+def test_scenes_of_other_classes_are_refused() -> None:
+    with pytest.raises(BoxlessError, match="The model knows a, b, the scenes other classes"):
+        evaluate(Told({}), DataConfig(glyphs="digits"), images=2)
+
+
+def test_a_model_that_shrinks_its_images_is_measured_in_the_shrunk_ones(tmp_path: Path) -> None:
+    """A spot in blocks of 3×3 pixels: found at the middle of its box, with a box as large."""
+    image = spots([(20.0, 13.0)]).repeat_interleave(3, 1).repeat_interleave(3, 2)[0]
+    Image.fromarray((image * 255).numpy().astype(np.uint8)).save(tmp_path / "spot.png")
+    content = {
+        "images": [{"id": 0, "file_name": "spot.png", "width": 132, "height": 90}],
+        "categories": [{"id": number, "name": name} for number, name in enumerate("abc")],
+        "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "bbox": [61.5 - 12, 40.5 - 12, 24, 24]}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    result = evaluate(spotting_model(instances=1, max_side=44), tmp_path)
+    assert result.offsets is not None
+    assert result.offsets.median_distance == pytest.approx(0.0, abs=1e-4)
+    assert result.true[0].centers[0].tolist() == pytest.approx([20.0, 13.0], abs=1e-4)
+    assert result.true[0].sizes[0].tolist() == pytest.approx([8.0, 8.0], abs=1e-4)
+
+
+def test_scenes_of_test_digits_are_the_same_every_time() -> None:
+    model = spotting_model(class_names=tuple("0123456789"))
+    data = DataConfig(layout="mnist-3", glyphs="digits")
+    first, again, other = (evaluate(model, data, images=6, seed=seed) for seed in (0, 0, 1))
+    assert first.metrics() == again.metrics()
+    assert [one.centers.tolist() for one in first.true] == [one.centers.tolist() for one in again.true]
+    assert [one.centers.tolist() for one in first.true] != [one.centers.tolist() for one in other.true]
+
+
+def test_truth_leaves_padding_out() -> None:
+    batch = Batch(
+        torch.zeros(2, 1, 9, 9),
+        torch.tensor([[2, -1, 0], [-1, -1, -1]]),
+        torch.tensor([[[1.0, 2.0], [9.0, 9.0], [3.0, 4.0]], [[9.0, 9.0]] * 3]),
+        torch.full((2, 3, 2), 5.0),
+    )
+    first, second = truths_of(batch, ("x", "y", "z"))
+    assert first.names == ["z", "x"]
+    assert first.centers.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert first.sizes.tolist() == [[5.0, 5.0]] * 2
+    assert len(second) == 0
+
+
+def test_truth_without_places_has_its_labels() -> None:
+    (truth,) = truths_of(Batch(torch.zeros(1, 1, 9, 9), torch.tensor([[1, 1, -1]])), ("x", "y"))
+    assert truth.counts() == {"y": 2}
+    assert not truth.centers.any()

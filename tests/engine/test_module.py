@@ -1,0 +1,94 @@
+"""What every method's training does around its steps."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from boxless.data.batch import Batch
+from boxless.engine.module import TrainingDiverged, TrainingModule
+from tests.engine.told import Told
+
+SIZE = (20, 30)
+
+
+def module(answers: list[tuple[int, float, float]], monkeypatch: pytest.MonkeyPatch) -> tuple[TrainingModule, Any]:
+    """A training whose model answers so for every image, and what it logs."""
+    training = TrainingModule(Told({SIZE: answers}), steps=1)
+    logged: dict[str, Any] = {}
+    monkeypatch.setattr(training, "log_dict", lambda values, **_: logged.update(values))
+    return training, logged
+
+
+def batch(places: bool) -> Batch:
+    """An image with an a at (5, 6) and a b at (20, 12)."""
+    centers, sizes = torch.tensor([[[5.0, 6.0], [20.0, 12.0]]]), torch.full((1, 2, 2), 6.0)
+    labels = torch.tensor([[0, 1]])
+    return (
+        Batch(torch.zeros(1, 1, *SIZE), labels, centers, sizes) if places else Batch(torch.zeros(1, 1, *SIZE), labels)
+    )
+
+
+def validated(training: TrainingModule, batches: list[Batch]) -> None:
+    training.on_validation_epoch_start()
+    for number, one in enumerate(batches):
+        training.validation_step(one, number)
+    training.on_validation_epoch_end()
+
+
+def test_with_places_the_score_is_the_share_found_at_its_place_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, logged = module([(0, 5, 6), (0, 20, 12)], monkeypatch)
+    validated(training, [batch(places=True)])
+    assert {name: float(value) for name, value in logged.items()} == {
+        "val/classification": 0.5,
+        "val/exact_counts": 0.0,
+        "val/localization": 1.0,
+        "val/both": 0.5,
+        "val/score": 0.5,
+    }
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_where_some_places_are_unknown_the_score_is_of_the_labels(
+    order: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, logged = module([(0, 5, 6), (1, 28, 1)], monkeypatch)
+    validated(training, [batch(places) for places in order])
+    assert {name: float(value) for name, value in logged.items()} == {
+        "val/classification": 1.0,
+        "val/exact_counts": 1.0,
+        "val/score": 1.0,
+    }
+
+
+def test_each_validation_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, logged = module([(0, 5, 6)], monkeypatch)
+    validated(training, [batch(places=False)])
+    validated(training, [batch(places=True), batch(places=True)])
+    assert float(logged["val/both"]) == 0.5
+
+
+def test_padding_is_cut_off_before_detection(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, logged = module([(0, 5, 6), (1, 20, 12)], monkeypatch)
+    padded = Batch(torch.zeros(1, 1, 40, 50), torch.tensor([[0, 1]]), extents=torch.tensor([SIZE]))
+    validated(training, [padded])
+    assert float(logged["val/score"]) == 1.0
+
+
+def test_losses_are_logged_as_means_over_samples_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, logged = module([], monkeypatch)
+    training.note("loss", torch.tensor([1.0, 3.0]))
+    training.note("loss", torch.tensor([5.0, 7.0]))
+    training.note("other", torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    training.on_train_epoch_end()
+    assert {name: float(value) for name, value in logged.items()} == {"loss": 4.0, "other": 2.5}
+    logged.clear()
+    training.note("loss", torch.tensor([9.0]))
+    training.on_train_epoch_end()
+    assert {name: float(value) for name, value in logged.items()} == {"loss": 9.0}
+
+
+def test_a_sample_that_is_not_finite_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, _ = module([], monkeypatch)
+    with pytest.raises(TrainingDiverged, match=r"loss is not finite at step 0, in sample 1, 3 of the batch"):
+        training.note("loss", torch.tensor([[1.0, 0.0], [torch.nan, 0.0], [2.0, 2.0], [0.0, torch.inf]]))

@@ -1,0 +1,325 @@
+"""Batches: which images, in what order, for whom."""
+
+import json
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from boxless.data.batch import Batch
+from boxless.data.folder import check_images, read_folder
+from boxless.data.glyphs import load_glyphs
+from boxless.engine.recipe import DataConfig
+from boxless.engine.sources import (
+    Images,
+    Scenes,
+    Source,
+    evaluation_loader,
+    scenes_of_test_glyphs,
+    training_loader,
+    training_sources,
+)
+from boxless.errors import BoxlessError
+
+
+class Numbers:
+    """A source whose images tell their index by their label."""
+
+    class_names = ("any",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def batch(self, indices: Tensor) -> Batch:
+        return Batch(torch.zeros(len(indices), 1, 1, 1), indices.unsqueeze(1))
+
+
+def drawn(size: int, batch_size: int, steps: int, seed: int = 0, done: int = 0, **process: int) -> list[list[int]]:
+    """The images of each step."""
+    loader = training_loader(Numbers(size), batch_size, steps, seed, lambda: done, **process)
+    return [batch.labels[:, 0].tolist() for batch in loader]
+
+
+def test_every_image_comes_once_a_round_each_round_in_another_order() -> None:
+    order = list(chain(*drawn(size=10, batch_size=4, steps=10)))  # four rounds, which no batch respects
+    rounds = [order[start : start + 10] for start in range(0, 40, 10)]
+    assert [sorted(one) for one in rounds] == [list(range(10))] * 4
+    assert len({tuple(one) for one in rounds}) == 4
+
+
+def test_a_batch_may_be_larger_than_the_source() -> None:
+    first, second = drawn(size=3, batch_size=7, steps=2)
+    order = first + second
+    assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:9]) == [0, 1, 2]
+
+
+def test_another_seed_is_another_order() -> None:
+    assert drawn(20, 20, 1, seed=0) != drawn(20, 20, 1, seed=1)
+
+
+def test_a_batch_depends_on_the_number_of_its_step_alone() -> None:
+    whole = drawn(size=10, batch_size=4, steps=9)
+    assert drawn(size=10, batch_size=4, steps=4, done=5) == whole[5:]
+    assert drawn(size=10, batch_size=4, steps=1, done=7) == [whole[7]]
+
+
+def test_an_epoch_begins_where_the_training_stands_then() -> None:
+    done = 0
+    loader = training_loader(Numbers(10), 4, 3, 0, lambda: done)
+    epochs = []
+    for done in (0, 3, 6):  # noqa: B007
+        epochs += [batch.labels[:, 0].tolist() for batch in loader]
+    assert epochs == drawn(10, 4, 9)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_each_batch_without_overlap(world: int) -> None:
+    whole = drawn(size=10, batch_size=6, steps=5)
+    parts = [drawn(size=10, batch_size=6, steps=5, rank=rank, world=world) for rank in range(world)]
+    for step, images in enumerate(whole):
+        shares = [part[step] for part in parts]
+        assert {len(share) for share in shares} == {6 // world}
+        assert sorted(chain(*shares)) == sorted(images)
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
+    with pytest.raises(BoxlessError, match="batch of 7 cannot be shared by 2 processes"):
+        drawn(10, 7, 1, world=2)
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 130])
+def test_an_evaluation_sees_every_image_once_in_order(size: int) -> None:
+    seen = [batch.labels[:, 0].tolist() for batch in evaluation_loader(Numbers(size))]
+    assert list(chain(*seen)) == list(range(size))
+    assert max(map(len, seen)) <= 64
+
+
+@pytest.mark.parametrize("size", [2, 3, 7, 8, 9, 13])
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+@pytest.mark.parametrize("world", [1, 2])
+def test_processes_evaluate_each_image_once_in_as_many_batches(size: int, batch_size: int, world: int) -> None:
+    """An empty batch has no images to stack, and a process with a batch less would not meet the others."""
+    parts = [
+        [batch.labels[:, 0].tolist() for batch in evaluation_loader(Numbers(size), batch_size, rank, world)]
+        for rank in range(world)
+    ]
+    assert sorted(image for part in parts for batch in part for image in batch) == list(range(size))
+    assert len({len(part) for part in parts}) == 1
+    assert all(batch for part in parts for batch in part)
+
+
+def test_fewer_images_than_processes_are_refused() -> None:
+    with pytest.raises(BoxlessError, match="1 images to evaluate on are too few for 2 processes"):
+        evaluation_loader(Numbers(1), world=2)
+
+
+def scenes_of(**data: Any) -> tuple[Scenes, Scenes]:
+    train, validation, problems = training_sources(DataConfig(glyphs="digits", **data), 0, 1, None)
+    assert problems == []
+    assert isinstance(train, Scenes)
+    assert isinstance(validation, Scenes)
+    return train, validation
+
+
+def glyph_set(scenes: Scenes) -> set[bytes]:
+    return {image.numpy().tobytes() for image in scenes.generator.glyphs.images}
+
+
+def test_no_glyph_is_in_two_of_training_validation_and_test() -> None:
+    train, validation = scenes_of()
+    test = scenes_of_test_glyphs(DataConfig(glyphs="digits"), 10)
+    sets = [glyph_set(scenes) for scenes in (train, validation, test)]
+    assert not sets[0] & sets[1]
+    assert not sets[0] & sets[2]
+    assert not sets[1] & sets[2]
+    everything = load_glyphs("digits", "train")
+    assert len(train.generator.glyphs.labels) + len(validation.generator.glyphs.labels) == len(everything.labels)
+
+
+def test_validation_glyphs_are_of_every_class() -> None:
+    _, validation = scenes_of()
+    assert set(validation.generator.glyphs.labels.tolist()) == set(range(10))
+
+
+def test_labels_of_the_parts_stay_with_their_glyphs() -> None:
+    everything = load_glyphs("digits", "train")
+    known = {image.numpy().tobytes(): label for image, label in zip(everything.images, everything.labels, strict=True)}
+    for scenes in scenes_of():
+        glyphs = scenes.generator.glyphs
+        assert all(
+            known[image.numpy().tobytes()] == label for image, label in zip(glyphs.images, glyphs.labels, strict=True)
+        )
+
+
+def test_scenes_have_the_layout_and_the_counts_that_are_asked_for() -> None:
+    train, validation = scenes_of(layout="mnist-k", counts=(2, 4), train_size=30, validation_size=20)
+    assert (len(train), len(validation)) == (30, 20)
+    numbers = (train.batch(torch.arange(30)).labels >= 0).sum(1)
+    assert set(numbers.tolist()) == {2, 4}
+
+
+def test_training_and_validation_scenes_differ_in_their_places_too() -> None:
+    train, validation = scenes_of(layout="mnist-3")
+    ours, theirs = (source.batch(torch.arange(5)).centers for source in (train, validation))
+    assert ours is not None
+    assert theirs is not None
+    assert not torch.equal(ours, theirs)
+
+
+def test_an_unknown_layout_is_named_with_those_there_are() -> None:
+    with pytest.raises(BoxlessError, match="no layout 'mnist-4'; there are mnist-hard"):
+        scenes_of(layout="mnist-4")
+
+
+SIZES = {"wide.png": (40, 25), "tall.png": (18, 37), "large.png": (80, 60)}  # width, height
+BOXES = {  # left, top, width, height from the corner of the top-left pixel, as COCO has them
+    "wide.png": [("b", [10, 5, 8, 6]), ("a", [0, 0, 4, 4])],
+    "tall.png": [],
+    "large.png": [("a", [20, 30, 16, 12])],
+}
+
+
+def folder(root: Path, boxes: bool = True) -> Path:
+    rng = np.random.default_rng(0)
+    for name, (width, height) in SIZES.items():
+        Image.fromarray(rng.integers(0, 256, (height, width), dtype=np.uint8)).save(root / name)
+    rows = ["file_name,labels", *(f"{name},{' '.join(label for label, _ in BOXES[name])}" for name in SIZES)]
+    (root / "metadata.csv").write_text("\n".join(rows))
+    if boxes:
+        content = {
+            "images": [
+                {"id": number, "file_name": name, "width": width, "height": height}
+                for number, (name, (width, height)) in enumerate(SIZES.items())
+            ],
+            "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+            "annotations": [
+                {"id": 10 * number + index, "image_id": number, "category_id": "ab".index(label) + 1, "bbox": bbox}
+                for number, name in enumerate(SIZES)
+                for index, (label, bbox) in enumerate(BOXES[name])
+            ],
+        }
+        (root / "coco.json").write_text(json.dumps(content))
+    return root
+
+
+def images_of(root: Path, max_side: int | None = None, places: bool = True, channels: int = 1) -> Images:
+    checked, problems = check_images(read_folder(root))
+    assert problems == []
+    return Images(checked, channels, max_side, places)
+
+
+def in_order(source: Source, *names: str) -> Tensor:
+    assert isinstance(source, Images)
+    stored = [entry.path.name for entry in source.folder.images]
+    return torch.tensor([stored.index(name) for name in names])
+
+
+def test_images_of_several_sizes_are_padded_on_the_right_and_below(tmp_path: Path) -> None:
+    source = images_of(folder(tmp_path))
+    batch = source.batch(in_order(source, "wide.png", "tall.png"))
+    assert batch.images.shape == (2, 1, 37, 40)
+    assert batch.extents is not None
+    assert batch.extents.tolist() == [[25, 40], [37, 18]]
+    for image, name in zip(batch.images, ("wide.png", "tall.png"), strict=True):
+        pixels = torch.from_numpy(np.array(Image.open(tmp_path / name))) / 255
+        height, width = pixels.shape
+        assert torch.equal(image[0, :height, :width], pixels)
+        assert not image[:, height:].any()
+        assert not image[:, :, width:].any()
+
+
+def test_places_are_in_our_frame_and_labels_are_theirs(tmp_path: Path) -> None:
+    """A box from x to x + w lies around x + w/2 − ½: the centre of the top-left pixel is (0, 0)."""
+    source = images_of(folder(tmp_path))
+    batch = source.batch(in_order(source, "wide.png", "tall.png", "large.png"))
+    assert batch.centers is not None
+    assert batch.sizes is not None
+    found = [
+        {
+            (int(label), *center.tolist(), *size.tolist())
+            for label, center, size in zip(*rows, strict=True)
+            if label >= 0
+        }
+        for rows in zip(batch.labels, batch.centers, batch.sizes, strict=True)
+    ]
+    assert found == [{(1, 13.5, 7.5, 8.0, 6.0), (0, 1.5, 1.5, 4.0, 4.0)}, set(), {(0, 27.5, 35.5, 16.0, 12.0)}]
+
+
+def test_places_shrink_with_the_image(tmp_path: Path) -> None:
+    """80×60 to 40×30: corners halve, so the middle 27.5 of a box goes to 13.5, not 13.75."""
+    source = images_of(folder(tmp_path), max_side=40)
+    batch = source.batch(in_order(source, "large.png"))
+    assert batch.images.shape == (1, 1, 30, 40)
+    assert batch.centers is not None
+    assert batch.sizes is not None
+    assert batch.centers.tolist() == [[[13.5, 17.5]]]
+    assert batch.sizes.tolist() == [[[8.0, 6.0]]]
+
+
+def test_sides_that_are_rounded_have_each_its_own_scale(tmp_path: Path) -> None:
+    """80×60 to 25×19 (18.75 rounded)."""
+    source = images_of(folder(tmp_path), max_side=25)
+    batch = source.batch(in_order(source, "large.png"))
+    assert batch.images.shape == (1, 1, 19, 25)
+    assert batch.centers is not None
+    x, y = batch.centers[0, 0].tolist()
+    assert x == pytest.approx(28 * 25 / 80 - 0.5)
+    assert y == pytest.approx(36 * 19 / 60 - 0.5)
+
+
+def test_training_sees_labels_and_no_places(tmp_path: Path) -> None:
+    source = images_of(folder(tmp_path), places=False)
+    batch = source.batch(in_order(source, "wide.png", "tall.png"))
+    assert batch.centers is None
+    assert batch.sizes is None
+    assert batch.counts(2).tolist() == [[1, 1], [0, 0]]
+
+
+def test_without_boxes_there_are_no_places(tmp_path: Path) -> None:
+    source = images_of(folder(tmp_path, boxes=False))
+    batch = source.batch(in_order(source, "wide.png", "large.png"))
+    assert batch.centers is None
+    assert batch.counts(2).tolist() == [[1, 1], [1, 0]]
+
+
+def test_images_that_are_not_kept_in_memory_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(tmp_path)
+    kept, read_again = images_of(tmp_path, max_side=33), images_of(tmp_path, max_side=33)
+    monkeypatch.setattr(read_again, "KEPT_BYTES", 0)
+    for _ in range(2):
+        assert torch.equal(kept.batch(torch.arange(3)).images, read_again.batch(torch.arange(3)).images)
+    assert len(kept._kept) == 3
+    assert not read_again._kept
+
+
+def test_a_folder_is_parted_and_its_broken_images_named(tmp_path: Path) -> None:
+    folder(tmp_path, boxes=False)
+    (tmp_path / "broken.png").write_text("no image")
+    with (tmp_path / "metadata.csv").open("a") as file:
+        file.write("\nbroken.png,a")
+    data = DataConfig(folder=str(tmp_path), validation_share=0.4)
+    train, validation, problems = training_sources(data, 0, 3, None)
+    assert (len(train), len(validation)) == (2, 1)
+    assert len(problems) == 1
+    assert "broken.png" in problems[0]
+    assert train.batch(torch.arange(2)).images.shape[1] == 3
+    assert isinstance(train, Images)
+    assert isinstance(validation, Images)
+    assert not {e.path for e in train.folder.images} & {e.path for e in validation.folder.images}
+    assert validation.places
+    assert not train.places
+
+
+def test_a_folder_without_a_readable_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_text("no image")
+    (tmp_path / "metadata.csv").write_text("file_name,labels\nbroken.png,a")
+    with pytest.raises(BoxlessError, match=r"No image of .* can be read; the first: .*broken\.png"):
+        training_sources(DataConfig(folder=str(tmp_path)), 0, 1, None)

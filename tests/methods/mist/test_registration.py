@@ -1,0 +1,104 @@
+"""Registration: its gradient, and that displaced patches find back."""
+
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from boxless.methods.mist.registration import register, registration_loss
+from boxless.ops.patches import paste
+
+HEIGHT, WIDTH = 36, 50
+PLACES = torch.tensor([[[14.0, 12.0], [34.0, 20.0]]])  # x and y, apart
+SIZES = torch.full_like(PLACES, 11.0)
+
+
+def blobs() -> Tensor:
+    """(1, 2, 1, 11, 11): a slanted bar and a ring."""
+    y, x = torch.meshgrid(torch.arange(11.0) - 5, torch.arange(11.0) - 5, indexing="ij")
+    bar = torch.exp(-((x - 0.5 * y) ** 2) / 3 - y**2 / 18)
+    ring = torch.exp(-(((x**2 + y**2).sqrt() - 3) ** 2) / 2)
+    return torch.stack((bar, ring))[None, :, None]
+
+
+def image() -> Tensor:
+    return paste(blobs(), PLACES, SIZES, (HEIGHT, WIDTH))
+
+
+def test_the_loss_is_the_residual_blurred_by_each_gaussian_times_its_width() -> None:
+    residual = (paste(blobs(), PLACES + 1.5, SIZES, (HEIGHT, WIDTH)) - image())[0, 0].double().numpy()
+    blurred = {sigma: gaussian_filter(residual, sigma, mode="constant", truncate=3) for sigma in (1.5, 2.5, 4.0)}
+    expected = sum(sigma * (values**2).mean() for sigma, values in blurred.items())
+    assert registration_loss(blobs(), PLACES + 1.5, SIZES, image()).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradient_through_paste_and_blur() -> None:
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.rand(1, 2, 2, 4, 4, generator=generator, dtype=torch.float64)
+    images = torch.rand(1, 2, 9, 14, generator=generator, dtype=torch.float64)
+    places = torch.tensor([[[4.3, 3.6], [9.7, 5.2]]], dtype=torch.float64)
+    sizes = torch.full_like(places, 4.0)
+    assert torch.autograd.gradcheck(
+        lambda x, p: registration_loss(p, x, sizes, images), (places.requires_grad_(), patches.requires_grad_())
+    )
+
+
+@pytest.mark.parametrize("shift", [(3.0, 0.0), (-3.0, 0.0), (0.0, 3.0), (0.0, -3.0), (2.1, -2.1), (-2.1, -2.1)])
+def test_a_patch_displaced_by_three_pixels_moves_back(shift: tuple[float, float]) -> None:
+    displaced = PLACES.clone()
+    displaced[0, 0] += torch.tensor(shift)
+    first = register(blobs(), displaced, SIZES, image(), steps=1, length=0.7)
+    towards = torch.nn.functional.cosine_similarity(first[0, 0] - displaced[0, 0], -torch.tensor(shift), dim=0)
+    assert towards > 0.8
+    places = displaced
+    for _ in range(8):
+        places = register(blobs(), places, SIZES, image(), steps=1, length=0.5)
+    assert (places - PLACES)[0, 0].norm() < 0.6
+
+
+def test_a_patch_is_pushed_off_what_another_covers() -> None:
+    """Two patches on the bar: the other one, a ring between bar and ring, is drawn to the ring that nobody covers."""
+    places = PLACES.clone()
+    places[0, 1] = torch.tensor([26.0, 16.5])
+    moved = register(blobs(), places, SIZES, image(), steps=1, length=0.7)
+    assert (moved - PLACES)[0, 1].norm() < (places - PLACES)[0, 1].norm() - 0.5
+
+
+def test_the_loss_is_least_where_the_patches_rebuild_the_image() -> None:
+    at_place = registration_loss(blobs(), PLACES, SIZES, image())
+    assert at_place.item() == pytest.approx(0.0, abs=1e-10)
+    for dx, dy in ((0.5, 0.0), (0.0, -0.5), (2.0, 2.0)):
+        assert registration_loss(blobs(), PLACES + torch.tensor([dx, dy]), SIZES, image()).item() > 1e-5
+
+
+def test_one_step_is_as_long_as_asked() -> None:
+    moved = register(blobs(), PLACES + 2.0, SIZES, image(), steps=1, length=0.7)
+    assert (moved - PLACES - 2.0).norm(dim=-1).flatten().tolist() == pytest.approx([0.7, 0.7], abs=1e-5)
+
+
+def test_several_steps_are_together_as_long_and_nearly_straight() -> None:
+    start = PLACES + torch.tensor([3.0, 0.0])
+    one, three = (register(blobs(), start, SIZES, image(), steps, length=0.9) for steps in (1, 3))
+    lengths = (three - start).norm(dim=-1)
+    assert (lengths <= 0.9 + 1e-5).all()
+    assert (lengths > 0.8).all()
+    assert (one - three).norm(dim=-1).max() < 0.3
+
+
+def test_a_patch_of_nothing_stays() -> None:
+    places = PLACES + 1.3
+    assert torch.equal(register(torch.zeros(1, 2, 1, 11, 11), places, SIZES, image(), steps=2, length=0.7), places)
+
+
+def test_samples_move_apart_from_each_other() -> None:
+    other = image().roll((2, 5), dims=(2, 3))
+    both = register(
+        blobs().expand(2, -1, -1, -1, -1),
+        (PLACES + 2).expand(2, -1, -1),
+        SIZES.expand(2, -1, -1),
+        torch.cat((image(), other)),
+        steps=2,
+        length=0.7,
+    )
+    alone = register(blobs(), PLACES + 2, SIZES, other, steps=2, length=0.7)
+    torch.testing.assert_close(both[1:], alone, rtol=1e-5, atol=1e-4)

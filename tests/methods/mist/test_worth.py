@@ -1,0 +1,73 @@
+"""Worth against taking patches out and putting them in, one by one."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from boxless.methods.mist.worth import FLOOR, HIGHEST, MARGIN, relative_worth, worth
+from boxless.ops.patches import paste
+
+SIDE, CHOSEN = 10, 3
+WINDOW = 12  # pixels: MARGIN of them
+CENTERS = [(8.5, 9.5), (20.5, 14.5), (15.5, 12.5), (31.5, 8.5), (24.5, 17.5)]  # the last two are not chosen
+
+
+def scene() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images (2, 2, 26, 40), overlapping patches (2, 5, 2, 10, 10) on whole pixels, their centres and sizes."""
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.rand(2, 5, 2, SIDE, SIDE, generator=generator, dtype=torch.float64)
+    centers = torch.tensor([CENTERS, CENTERS[::-1]], dtype=torch.float64)
+    sizes = torch.full_like(centers, SIDE)
+    images = paste(patches, centers, sizes, (26, 40)) + 0.3 * torch.randn(
+        2, 2, 26, 40, generator=generator, dtype=torch.float64
+    )
+    return images, patches, centers, sizes
+
+
+def test_worth_is_what_the_loss_changes_by_over_the_energy_around() -> None:
+    images, patches, centers, sizes = scene()
+    synthesis = paste(patches[:, :CHOSEN], centers[:, :CHOSEN], sizes[:, :CHOSEN], (26, 40))
+    shares = worth(images, synthesis, patches, centers, sizes, CHOSEN)
+    for b in range(2):
+        loss = (images[b] - synthesis[b]).square().sum()
+        for n in range(5):
+            alone = paste(patches[b, n, None, None], centers[b, n, None, None], sizes[b, n, None, None], (26, 40))[0]
+            if n < CHOSEN:
+                gain = (images[b] - (synthesis[b] - alone)).square().sum() - loss
+            else:
+                gain = loss - (images[b] - (synthesis[b] + alone)).square().sum()
+            left, top = (int(value - (WINDOW - 1) / 2) for value in centers[b, n].tolist())
+            around = images[b, :, max(0, top) : top + WINDOW, max(0, left) : left + WINDOW].square().sum()
+            expected = float((gain / (around + FLOOR)).clamp(0, 1))
+            assert shares[b, n].item() == pytest.approx(expected, abs=1e-9)
+    assert round(MARGIN * SIDE) == WINDOW
+    assert ((shares > 0) & (shares < 1)).sum() >= 5  # not all cut off
+
+
+def test_a_patch_that_is_all_there_is_is_worth_most_and_one_on_nothing_is_worth_nothing() -> None:
+    patches = torch.ones(1, 2, 1, SIDE, SIDE)
+    centers = torch.tensor([[[10.5, 10.5], [30.5, 10.5]]])
+    sizes = torch.full_like(centers, SIDE)
+    images = paste(patches[:, :1], centers[:, :1], sizes[:, :1], (22, 42))
+    shares = worth(images, images.clone(), patches, centers, sizes, chosen=1)
+    assert shares[0, 0].item() == pytest.approx(100 / 103)
+    assert shares[0, 1].item() == 0.0
+
+
+def test_the_second_of_two_patches_on_an_object_is_worth_nothing() -> None:
+    patches = torch.ones(1, 2, 1, SIDE, SIDE)
+    centers = torch.tensor([[[10.5, 10.5], [10.5, 10.5]]])
+    sizes = torch.full_like(centers, SIDE)
+    images = paste(patches[:, :1], centers[:, :1], sizes[:, :1], (22, 42))
+    assert worth(images, images.clone(), patches, centers, sizes, chosen=1)[0, 1].item() == 0.0
+
+
+def test_targets_are_one_for_the_mean_of_the_chosen_and_limited() -> None:
+    shares = torch.tensor([[0.6, 0.2, 0.9], [0.5, 0.5, 0.0]])
+    expected = torch.tensor([[0.6, 0.2, 0.9], [0.5, 0.5, 0.0]]) / (0.45 + 0.05)
+    expected[0, 2] = HIGHEST
+    assert torch.allclose(relative_worth(shares, chosen=2), expected.clamp(max=HIGHEST))
+
+
+def test_no_worth_at_all_gives_no_targets() -> None:
+    assert not relative_worth(torch.zeros(2, 4), chosen=3).any()
