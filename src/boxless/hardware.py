@@ -4,6 +4,7 @@ import platform
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -33,8 +34,18 @@ def can_compile(device: str) -> bool:
 
 def machine() -> str:
     """A line for the lab record: processor, its units, cores, torch."""
-    name = platform.processor() or platform.machine()
+    name = _processor()
     units = torch.backends.cpu.get_cpu_capability()
     bf16 = ", bf16 units" if has_bf16() else ""
     line = f"{name}, {units}{bf16}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     return f"{torch.cuda.get_device_name()}, {line}" if torch.cuda.is_available() else line
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

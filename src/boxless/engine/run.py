@@ -75,8 +75,6 @@ def train(
     with _quiet():
         trainer = _trainer(recipe, run, epochs_done, max_time, devices, progress)
         trainer.fit(module, loaders[0](trainer), loaders[1](trainer), ckpt_path=checkpoint)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return load(run)
 
 
