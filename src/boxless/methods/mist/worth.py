@@ -9,7 +9,7 @@ from torch import Tensor
 
 from boxless.ops.patches import crop
 
-MARGIN = 1.2  # side of the window that is to be explained, in sizes of the object
+MARGIN = 1.8  # side of the window that is to be explained, in sizes of the object: from its edge, all of it
 FLOOR = 3.0  # squared brightness: a window of less is empty
 HIGHEST = 1.3  # target of a candidate of far more worth than the others
 
