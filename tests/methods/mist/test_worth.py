@@ -8,7 +8,7 @@ from boxless.methods.mist.worth import FLOOR, HIGHEST, MARGIN, relative_worth, w
 from boxless.ops.patches import paste
 
 SIDE, CHOSEN = 10, 3
-WINDOW = 12  # pixels: MARGIN of them
+WINDOW = 18  # pixels: MARGIN of them
 CENTERS = [(8.5, 9.5), (20.5, 14.5), (15.5, 12.5), (31.5, 8.5), (24.5, 17.5)]  # the last two are not chosen
 
 
