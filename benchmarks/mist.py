@@ -22,11 +22,12 @@ from boxless.data.glyphs import load_glyphs
 from boxless.data.scenes import LAYOUTS, SceneGenerator
 from boxless.engine.module import TrainingModule
 from boxless.hardware import can_compile, has_bf16, machine
-from boxless.methods.mist.config import MistClassifierConfig, MistTrainingConfig
+from boxless.methods.mist.classification.model import MistClassifier
+from boxless.methods.mist.classification.training import MistClassifierTraining
+from boxless.methods.mist.config import MistClassifierConfig, MistClassifierTrainingConfig
 from boxless.methods.mist.losses import count_loss, count_targets
-from boxless.methods.mist.model import MistClassifier
+from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import register
-from boxless.methods.mist.training import MistClassifierTraining
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import top_k_peaks
 from boxless.ops.lifting import gaussian_heatmap, point_heatmap
@@ -34,9 +35,9 @@ from boxless.ops.patches import paste
 from plain_mist import classifier, crop, heatmap_net, local_softmax
 
 BATCH, STEPS, ROUNDS = 32, 4, 3
-MODEL = MistClassifierConfig(tuple("0123456789"))
-OURS = MistTrainingConfig()
-PAPER = MistTrainingConfig(
+MODEL = MistClassifierConfig(class_names=tuple("0123456789"))
+OURS = MistClassifierTrainingConfig()
+PAPER = MistClassifierTrainingConfig(
     keypoint_step="gradient", keypoint_rate=312.5, keypoint_steps=2, target_sigma=0.0, reconstruction=0.0
 )
 
@@ -44,7 +45,7 @@ PAPER = MistTrainingConfig(
 class PlainTraining:
     """The same algorithm with plain networks: fp32, eager, contiguous."""
 
-    def __init__(self, settings: MistTrainingConfig) -> None:
+    def __init__(self, settings: MistClassifierTrainingConfig) -> None:
         self.settings = settings
         self.heatmap_net, self.encoder = heatmap_net(MODEL), classifier(MODEL)
         self.classify, self.decode = (
@@ -63,10 +64,10 @@ class PlainTraining:
         heights = None
         if self.settings.keypoint_step == "registration":
             patches, synthesis = self._step_task(images, keypoints, targets)
-            sizes = torch.full_like(keypoints, 20.0)
+            candidates = Keypoints(keypoints, torch.full_like(keypoints[..., 0], 20.0))
             with torch.no_grad():
-                heights = relative_worth(worth(images, synthesis, patches, keypoints, sizes, 9), 9)
-            moved = register(patches[:, :9], keypoints[:, :9], sizes[:, :9], images, 1, 0.7)
+                heights = relative_worth(worth(images, synthesis, patches, candidates, 9), 9)
+            moved = register(patches[:, :9], candidates.first(9), images, 1, 0.7).centers
             keypoints = torch.cat((moved, keypoints[:, 9:]), dim=1)
         else:
             for _ in range(self.settings.keypoint_steps):
@@ -111,7 +112,7 @@ class PlainDetector:
         return logits.softmax(-1)
 
 
-def our_training(settings: MistTrainingConfig) -> Callable[[Batch], None]:
+def our_training(settings: MistClassifierTrainingConfig) -> Callable[[Batch], None]:
     """One step of the real training module, with its real precision, outside of the loop around it."""
     model = MistClassifier(MODEL).channels_last()
     module: TrainingModule = MistClassifierTraining(model, settings, 10_000, compile=can_compile("cpu"))
@@ -146,7 +147,7 @@ def variants(batch: Batch) -> dict[str, tuple[Callable[[], object], Callable[[],
     detector, plain_detector = MistClassifier(MODEL).channels_last().eval(), PlainDetector()
     images = list(batch.images)
 
-    def training(settings: MistTrainingConfig) -> tuple[Callable[[], object], Callable[[], object]]:
+    def training(settings: MistClassifierTrainingConfig) -> tuple[Callable[[], object], Callable[[], object]]:
         ours, plain = our_training(settings), PlainTraining(settings)
         return lambda: ours(batch), lambda: plain.step(batch)
 

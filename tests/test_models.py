@@ -5,7 +5,7 @@ import torch
 
 from boxless import models
 from boxless.errors import BoxlessError
-from boxless.methods.mist.model import MistClassifier
+from boxless.methods.mist.classification.model import MistClassifier
 from boxless.models import load, shipped_models
 from tests.methods.mist.small import small_model
 

@@ -197,3 +197,14 @@ class TestSplit:
     def test_what_cannot_be_split(self, count: int, share: float, reason: str) -> None:
         with pytest.raises(BoxlessError, match=reason):
             split(self.folder("x", self.names[:count]), share, seed=0)
+
+
+def test_where_labels_are_not_needed_a_folder_is_its_images(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("b.png", "below/a.png"):
+        Image.new("L", (5, 4)).save(tmp_path / name)
+    folder = read_folder(tmp_path, labels_needed=False)
+    assert [image.path.relative_to(tmp_path).as_posix() for image in folder.images] == ["b.png", "below/a.png"]
+    assert all(image.labels == () and image.truth is None for image in folder.images)
+    with pytest.raises(BoxlessError, match=r"neither metadata\.csv"):
+        read_folder(tmp_path)

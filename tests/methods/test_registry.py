@@ -20,7 +20,7 @@ def test_all_tables_hold_the_same_methods() -> None:
 
 
 @pytest.mark.parametrize("look_up", [model_type, training_type, settings_types])
-@pytest.mark.parametrize("name", ["", "os.system", "boxless.methods.mist.model.MistClassifier", "MIST-classify"])
+@pytest.mark.parametrize("name", ["", "os.system", "boxless.methods.registry.MODELS", "MIST-classify"])
 def test_another_name_is_refused_with_those_there_are(look_up: object, name: str) -> None:
     assert callable(look_up)
     with pytest.raises(BoxlessError, match=r"There is no method .*; there are mist-classify"):

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from boxless.errors import BoxlessError
-from boxless.methods.mist.model import MistClassifier
+from boxless.methods.mist.classification.model import MistClassifier
 from tests.methods.mist.small import small_model
 
 pytestmark = pytest.mark.usefixtures("exact")

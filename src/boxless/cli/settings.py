@@ -19,16 +19,16 @@ from boxless.methods.registry import MODELS, settings_types
 SECTIONS = ("data", "model", "training", "run")
 # What comes from the data, and is no setting: the names of the classes.
 NOT_SET = "class_names"
-WHOLE_NUMBERS = (tuple[int, ...], tuple[int, ...] | None)
+NUMBERS = (tuple[int, ...], tuple[int, ...] | None, tuple[float, ...])
 
 
 def add_settings(parser: ArgumentParser, method: str) -> None:
     """An option ``--section.name`` for each setting of a recipe of this method."""
     for section, kind in _sections(method).items():
         group = parser.add_argument_group(section, _purpose(kind))
-        described = {part.arg_name: part.description or "" for part in parse_docstring(kind.__doc__ or "").params}
+        described = _described(kind)
         for name, hint, default in _settings(kind):
-            if hint in WHOLE_NUMBERS:
+            if hint in NUMBERS:
                 hint, default = str | None, default and ",".join(map(str, default))
             help = _plain(described.get(name, ""))
             group.add_argument(f"--{section}.{name}", type=hint, default=default, help=help)
@@ -44,11 +44,11 @@ def given_settings(values: Mapping[str, Any], method: str) -> dict[str, dict[str
         (section, name)
         for section, kind in _sections(method).items()
         for name, hint, _ in _settings(kind)
-        if hint in WHOLE_NUMBERS
+        if hint in NUMBERS
     }
     return {
         section: {
-            name: _whole_numbers(f"--{section}.{name}", value) if (section, name) in rows else value
+            name: _numbers(f"--{section}.{name}", value) if (section, name) in rows else value
             for name, value in values[section].items()
         }
         for section in SECTIONS
@@ -118,12 +118,22 @@ def _settings(kind: type[Any]) -> Iterator[tuple[str, Any, Any]]:
             yield field.name, hints[field.name], field.default
 
 
-def _whole_numbers(option: str, text: str | None) -> list[int] | None:
+def _numbers(option: str, text: str | None) -> list[int | float] | None:
     """ "3,4,5" or "[3, 4, 5]" as numbers; jsonargparse would take the second form alone."""
     try:
-        return None if text is None else [int(part) for part in text.strip("[]()").split(",")]
+        return None if text is None else [_number(part.strip()) for part in text.strip("[]()").split(",")]
     except ValueError as error:
-        raise BoxlessError(f"{option} takes whole numbers in a row, as 3,4,5, and not {text!r}.") from error
+        raise BoxlessError(f"{option} takes numbers in a row, as 3,4,5, and not {text!r}.") from error
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def _described(kind: type[Any]) -> dict[str, str]:
+    """The description of each setting, its own or of a class that it builds on."""
+    texts = [part.__doc__ or "" for part in reversed(kind.__mro__) if dataclasses.is_dataclass(part)]
+    return {param.arg_name: param.description or "" for text in texts for param in parse_docstring(text).params}
 
 
 def _purpose(kind: type[Any]) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from boxless.data.bad_rows import bad_rows, file_below
 from boxless.data.coco import CocoFile, find_coco
-from boxless.data.images import UnreadableImage, read_image
+from boxless.data.images import UnreadableImage, list_images, read_image
 from boxless.data.metadata import read_metadata
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
@@ -58,7 +58,9 @@ class Folder:
     images: list[LabelledImage]
 
 
-def read_folder(path: str | PathLike[str], class_names: Sequence[str] | None = None) -> Folder:
+def read_folder(
+    path: str | PathLike[str], class_names: Sequence[str] | None = None, labels_needed: bool = True
+) -> Folder:
     """Read and check the labels of a folder; no image is opened (see ``check_images``).
 
     Args:
@@ -66,6 +68,7 @@ def read_folder(path: str | PathLike[str], class_names: Sequence[str] | None = N
             ``annotations``, whose file names are relative to it or to ``images`` in it.
         class_names: the classes of a model that exists; None takes those that the files name, in natural order
             (2 before 10).
+        labels_needed: else a folder with neither file is all the images in it and below, without labels.
 
     Raises:
         BoxlessError: there is no such folder, none or two of these files in it, or a file has bad rows, which are
@@ -77,6 +80,8 @@ def read_folder(path: str | PathLike[str], class_names: Sequence[str] | None = N
     table = root / "metadata.csv"
     rows = read_metadata(table, class_names) if table.is_file() else None
     coco = find_coco(root)
+    if rows is None and coco is None and not labels_needed:
+        return Folder(root, (), [LabelledImage(path, (), None) for path in list_images([root])])
     if rows is None and coco is None:
         raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; add one.")
     truths = {} if coco is None else _truths(root, coco, among=None if rows is None else {row.path for row in rows})

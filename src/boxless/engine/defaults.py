@@ -1,7 +1,7 @@
 """Settings of the model that the data tell: how many objects, whether their number varies, their looks."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -52,14 +52,21 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     kind = settings_types(recipe.method)[0]
     known = {field.name for field in fields(kind)}
     from_plain(kind, given | {"class_names": ["any"]}, "model")
+    needs_labels = any(field.name == "class_names" and field.default is MISSING for field in fields(kind))
     if recipe.data.folder is None:
         layout = LAYOUTS.get(recipe.data.layout)
         choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
     else:
-        folder = read_folder(recipe.data.folder)
+        folder = read_folder(recipe.data.folder, labels_needed=needs_labels)
         choices = _by_counts([len(image.labels) for image in folder.images], given.get("instances"))
         if not any(image.labels for image in folder.images):
-            raise BoxlessError(f"The labels of {folder.root} name no object; there is nothing to learn from.")
+            if needs_labels:
+                raise BoxlessError(f"The labels of {folder.root} name no object; there is nothing to learn from.")
+            if "instances" not in given:
+                raise BoxlessError(
+                    f"How many objects an image of {folder.root} holds is not known: give their number, the largest "
+                    "of any image, as in --model.instances 9."
+                )
         if "object_size" in known:
             choices += _by_looks(folder, given.get("object_size"), shrink="max_side" not in given)
     chosen: dict[str, Any] = {}

@@ -16,13 +16,14 @@ from boxless.engine.sources import Images, Source, evaluation_loader, scenes_of_
 from boxless.engine.truth import truths_of
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector
+from boxless.methods.detector import Detector, Reconstructs
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
 from boxless.metrics.confusion import confusion_matrix
 from boxless.metrics.counting import CountingScores, counting_scores
 from boxless.metrics.detection import DetectionScores, detection_scores
 from boxless.metrics.offsets import OffsetStatistics, offset_statistics
+from boxless.metrics.reconstruction import rmse_of, squared_error_sums
 from boxless.models import load
 
 Number = int | Literal["true"] | None
@@ -34,6 +35,7 @@ class Evaluation:
 
     Attributes:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
+        rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
         images, seconds: how many, and how long their detection took.
         predicted, true: of each image, in order, in pixels of the images of ``source``.
         source: the images.
@@ -50,6 +52,7 @@ class Evaluation:
     average_precision: AveragePrecision | None = None
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
+    rmse: float | None = None
     predicted: list[Instances] = field(default_factory=list, repr=False)
     true: list[Instances] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
@@ -58,6 +61,8 @@ class Evaluation:
     def metrics(self) -> dict[str, float]:
         """The measures by name, as plain numbers."""
         found: dict[str, float] = {"images": self.images, "classification": self.classification}
+        if self.rmse is not None:
+            found["rmse"] = self.rmse
         if self.detection is not None:
             found |= {"localization": self.detection.localization, "both": self.detection.both}
         if self.centers is not None:
@@ -100,15 +105,18 @@ def evaluate(
     source, problems = _source(detector, data, images, seed)
     predicted: list[Instances] = []
     true: list[Instances] = []
-    places_known, seconds = True, 0.0
+    places_known, seconds, squared_errors = True, 0.0, np.zeros(2)
+    class_names = source.class_names if detector.knows_classes else detector.config.class_names
     with ImageProgress("evaluating", len(source), shown=progress) as watched:
         for batch in evaluation_loader(source):
-            truth = truths_of(batch, source.class_names)
+            truth = truths_of(batch, class_names, one_class=not detector.knows_classes)
             places_known &= batch.centers is not None
             began = time.perf_counter()
             numbers = [max(1, len(one)) if k == "true" else k for one in truth]
             found = _detected(detector, _cropped(batch.images, batch.extents), numbers, threshold)
             seconds += time.perf_counter() - began
+            if isinstance(detector, Reconstructs):
+                squared_errors += _squared_errors(detector, _cropped(batch.images, batch.extents))
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
             watched.advance(len(truth))
@@ -119,12 +127,12 @@ def evaluate(
             "detection": scores,
             "centers": center_scores(predicted, true),
             "average_precision": average_precision(predicted, true),
-            "confusion": confusion_matrix(predicted, true, len(source.class_names)),
+            "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
         }
     return Evaluation(
-        class_names=source.class_names,
-        counting=counting_scores(predicted, true, len(source.class_names)),
+        class_names=class_names,
+        counting=counting_scores(predicted, true, len(class_names)),
         classification=scores.classification,
         images=len(true),
         seconds=seconds,
@@ -132,6 +140,7 @@ def evaluate(
         true=true,
         problems=problems,
         source=source,
+        rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
         **known,
     )
 
@@ -140,11 +149,15 @@ def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: 
     config = detector.config
     if isinstance(data, DataConfig) and data.folder is None:
         scenes = scenes_of_test_glyphs(data, size, seed)
-        if scenes.class_names != config.class_names:
+        if detector.knows_classes and scenes.class_names != config.class_names:
             raise BoxlessError(f"The model knows {', '.join(config.class_names)}, the scenes other classes.")
         return scenes, []
     folder, problems = check_images(
-        read_folder(data.folder if isinstance(data, DataConfig) and data.folder else str(data), config.class_names)
+        read_folder(
+            data.folder if isinstance(data, DataConfig) and data.folder else str(data),
+            config.class_names if detector.knows_classes else None,
+            labels_needed=detector.knows_classes,
+        )
     )
     if not folder.images:
         raise BoxlessError(f"No image of {folder.root} can be read; the first: {(problems or ['there is none'])[0]}")
@@ -161,6 +174,16 @@ def _detected(
         instances = detector.detect([images[index] for index in chosen], k=number, threshold=threshold)
         found |= dict(zip(chosen, instances, strict=True))
     return [found[index] for index in range(len(images))]
+
+
+def _squared_errors(detector: Reconstructs, images: list[Tensor]) -> NDArray[np.float64]:
+    """See ``boxless.metrics.reconstruction``; over all images."""
+    rebuilt = detector.reconstruct(images)
+    originals = [image.permute(1, 2, 0).numpy().reshape(one.shape) for one, image in zip(rebuilt, images, strict=True)]
+    sums: NDArray[np.float64] = np.zeros(2)
+    for pair in zip(rebuilt, originals, strict=True):
+        sums += squared_error_sums(*pair)
+    return sums
 
 
 def _cropped(images: Tensor, extents: Tensor | None) -> list[Tensor]:

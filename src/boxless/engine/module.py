@@ -10,8 +10,8 @@ from boxless.data.batch import Batch
 from boxless.engine.truth import truths_of
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector
-from boxless.metrics.modules import CountingMetric, DetectionMetric
+from boxless.methods.detector import Detector, Reconstructs
+from boxless.metrics.modules import CountingMetric, DetectionMetric, ReconstructionMetric
 
 
 class TrainingDiverged(BoxlessError):
@@ -45,6 +45,7 @@ class TrainingModule(L.LightningModule):
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self.detection = DetectionMetric()
         self.counting = CountingMetric(len(model.config.class_names))
+        self.reconstruction = ReconstructionMetric() if isinstance(model, Reconstructs) else None
         self._places_known = False
 
     step_count: Tensor
@@ -92,10 +93,14 @@ class TrainingModule(L.LightningModule):
         extents = batch.extents.tolist() if batch.extents is not None else [batch.images.shape[2:]] * len(batch.images)
         images = [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
         found: list[Instances] = self.trained_model.detect(images)
-        truth = truths_of(batch, self.trained_model.config.class_names)
+        truth = truths_of(batch, self.trained_model.config.class_names, not self.trained_model.knows_classes)
         self._places_known &= batch.centers is not None
         self.detection.update(found, truth)
         self.counting.update(found, truth)
+        if self.reconstruction is not None:
+            assert isinstance(self.trained_model, Reconstructs)
+            for rebuilt, image in zip(self.trained_model.reconstruct(images), images, strict=True):
+                self.reconstruction.update(torch.from_numpy(rebuilt), image.permute(1, 2, 0).reshape(rebuilt.shape))
 
     def on_validation_epoch_end(self) -> None:
         """Log the measures; ``val/score`` chooses the best checkpoint."""
@@ -104,6 +109,10 @@ class TrainingModule(L.LightningModule):
         if self._places_known:
             measures |= {"val/localization": detection.localization, "val/both": detection.both}
         measures["val/score"] = detection.both if self._places_known else detection.classification
+        if self.reconstruction is not None:
+            measures["val/rmse"] = self.reconstruction.compute()
+            measures["val/score"] = -measures["val/rmse"]
+            self.reconstruction.reset()
         self.detection.reset()
         self.counting.reset()
         self.log_dict(measures)

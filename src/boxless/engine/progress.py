@@ -46,6 +46,8 @@ class TrainingProgress(Callback):
         left = (self.steps - done) / max(self._rate(done), 1e-9)
         shown = {name: float(value) for name, value in trainer.callback_metrics.items()}
         percents = [f"{name[4:]} {100 * shown[name]:.1f} %" for name in VALIDATED if name in shown]
+        if "val/rmse" in shown:
+            percents.append(f"rmse {shown['val/rmse']:.4f}")
         losses = [f"{name[5:]} {value:.4g}" for name, value in shown.items() if name.startswith("loss/")]
         self.console.print(
             f"step {done:,} of {self.steps:,}: {', '.join(percents + losses)}; "

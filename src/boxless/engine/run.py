@@ -87,13 +87,14 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
     kind = model_type(recipe.method)
     fields = {"channels": 1, "max_side": None} | recipe.model
     train_source, validation_source, problems = training_sources(
-        recipe.data, recipe.run.seed, fields["channels"], fields["max_side"]
+        recipe.data, recipe.run.seed, fields["channels"], fields["max_side"], labels_needed=kind.knows_classes
     )
     if problems and problems_file is not None:
         write_atomically(problems_file, "\n".join(problems) + "\n")
     for problem in problems:
         logging.getLogger("boxless").warning("skipped: %s", problem)
-    config = from_plain(kind.config_type, recipe.model | {"class_names": train_source.class_names}, "model")
+    names = {"class_names": train_source.class_names} if kind.knows_classes else {}
+    config = from_plain(kind.config_type, recipe.model | names, "model")
     training = training_type(recipe.method)
     settings = from_plain(training.settings_type, recipe.training, "training")
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -95,7 +95,7 @@ class Images:
 
 
 def training_sources(
-    data: DataConfig, seed: int, channels: int, max_side: int | None
+    data: DataConfig, seed: int, channels: int, max_side: int | None, labels_needed: bool = True
 ) -> tuple[Source, Source, list[str]]:
     """What to train on, what to validate on, and one sentence for each image that cannot be read.
 
@@ -108,7 +108,7 @@ def training_sources(
         train = SceneGenerator(_subset(glyphs, ~held_out), _layout(data), seed, TRAIN)
         validation = SceneGenerator(_subset(glyphs, held_out), _layout(data), seed, VALIDATION)
         return Scenes(train, data.train_size), Scenes(validation, data.validation_size), []
-    folder, problems = check_images(read_folder(data.folder))
+    folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed))
     if not folder.images:
         raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
     train_part, validation_part = split(folder, data.validation_share, seed)

@@ -6,9 +6,17 @@ from boxless.data.batch import Batch
 from boxless.instances import Instances
 
 
-def truths_of(batch: Batch, class_names: tuple[str, ...]) -> list[Instances]:
-    """The true instances of each image; where places are not known they are zero, and only the labels count."""
+def truths_of(batch: Batch, class_names: tuple[str, ...], one_class: bool = False) -> list[Instances]:
+    """The true instances of each image; where places are not known they are zero, and only the labels count.
+
+    Args:
+        batch: of images.
+        class_names: the name of each class.
+        one_class: all instances are of class 0, whatever they are, for a model that knows no others.
+    """
     labels = batch.labels.cpu().numpy()
+    if one_class:
+        labels = np.minimum(labels, 0)
     places = np.zeros((*labels.shape, 2), np.float32)
     centers = places if batch.centers is None else batch.centers.cpu().numpy()
     sizes = places if batch.sizes is None else batch.sizes.cpu().numpy()

@@ -5,13 +5,16 @@ A model directory holds ``model.json`` (the name of the method and plain values 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, overload
+from typing import Any, ClassVar, Protocol, Self, TypeVar, overload, runtime_checkable
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from boxless.data.files import write_atomically
@@ -21,6 +24,9 @@ from boxless.errors import BoxlessError
 from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.plain import from_plain
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 HELD_VALUES = 2**25  # of images that wait for others of their size: 128 MB
@@ -48,6 +54,15 @@ class Found:
     descriptors: Tensor | None = None  # (N, D)
 
 
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A detector that rebuilds images from what it finds."""
+
+    def reconstruct(self, images: list[Any]) -> list[NDArray[np.float32]]:
+        """Each image rebuilt: (H, W) of a grey model, (H, W, 3) of one for colours, in [0, 1]."""
+        ...
+
+
 class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 
@@ -56,6 +71,7 @@ class Detector(nn.Module):
 
     method: ClassVar[str]
     config_type: ClassVar[type[Any]]
+    knows_classes: ClassVar[bool] = True  # false where all that is found is of one class, whatever the labels say
     config: Any
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
@@ -111,15 +127,40 @@ class Detector(nn.Module):
     def _detect_all(
         self, images: Sequence[ImageLike], k: int | None, threshold: float | None, batch_size: int
     ) -> list[Instances]:
+        return self._by_batches(images, batch_size, lambda batch: self.find(batch, k, threshold), self._instances)
+
+    def map_images(
+        self, images: Sequence[ImageLike], function: Callable[[Tensor], Tensor], batch_size: int = 32
+    ) -> list[Tensor]:
+        """A picture (C, H, W) for each image, in its own size, by a function of batches (B, C, H, W) to (B, C, H, W).
+
+        The function runs in eval mode, without gradients, on the model's device.
+        """
+
+        def finished(picture: Tensor, scale: Scale, size: tuple[int, int]) -> Tensor:
+            if tuple(picture.shape[1:]) == size:
+                return picture.float().cpu()
+            resized = F.interpolate(picture[None].float().cpu(), size=size, mode="bilinear", align_corners=False)
+            return resized[0]
+
+        return self._by_batches(images, batch_size, lambda batch: list(function(batch)), finished)
+
+    def _by_batches(
+        self,
+        images: Sequence[ImageLike],
+        batch_size: int,
+        compute: Callable[[Tensor], Sequence[T]],
+        finish: Callable[[T, Scale, tuple[int, int]], R],
+    ) -> list[R]:
         """Images of one size are computed together, while they fit into memory; the order of the list is kept."""
-        results: dict[int, Instances] = {}
+        results: dict[int, R] = {}
         waiting: dict[tuple[int, ...], list[tuple[int, Tensor, Scale, tuple[int, int]]]] = {}
 
         def flush(shape: tuple[int, ...]) -> None:
             entries = waiting.pop(shape)
-            found = self._find(torch.stack([tensor for _, tensor, _, _ in entries]), k, threshold)
+            found = self._computed(torch.stack([tensor for _, tensor, _, _ in entries]), compute)
             for (index, _, scale, size), one in zip(entries, found, strict=True):
-                results[index] = self._instances(one, scale, size)
+                results[index] = finish(one, scale, size)
 
         for index, image in enumerate(images):
             original = to_tensor(image, self.config.channels)
@@ -135,13 +176,13 @@ class Detector(nn.Module):
             flush(shape)
         return [results[index] for index in range(len(images))]
 
-    def _find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+    def _computed(self, images: Tensor, compute: Callable[[Tensor], Sequence[T]]) -> Sequence[T]:
         device = next(self.parameters()).device
         was_training = self.training
         self.eval()
         try:
             with torch.inference_mode(), autocast(device.type):
-                return self.find(images.to(device), k, threshold)
+                return compute(images.to(device))
         finally:
             self.train(was_training)
 

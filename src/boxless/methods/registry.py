@@ -10,10 +10,24 @@ from boxless.errors import BoxlessError
 if TYPE_CHECKING:
     from boxless.methods.detector import Detector
 
-MODELS = {"mist-classify": ("boxless.methods.mist.model", "MistClassifier")}
-TRAININGS = {"mist-classify": ("boxless.methods.mist.training", "MistClassifierTraining")}
-MODEL_SETTINGS = {"mist-classify": ("boxless.methods.mist.config", "MistClassifierConfig")}
-TRAINING_SETTINGS = {"mist-classify": ("boxless.methods.mist.config", "MistTrainingConfig")}
+_MIST = "boxless.methods.mist"
+
+MODELS = {
+    "mist-classify": (f"{_MIST}.classification.model", "MistClassifier"),
+    "mist-reconstruct": (f"{_MIST}.reconstruction.model", "MistReconstructor"),
+}
+TRAININGS = {
+    "mist-classify": (f"{_MIST}.classification.training", "MistClassifierTraining"),
+    "mist-reconstruct": (f"{_MIST}.reconstruction.training", "MistReconstructorTraining"),
+}
+MODEL_SETTINGS = {
+    "mist-classify": (f"{_MIST}.config", "MistClassifierConfig"),
+    "mist-reconstruct": (f"{_MIST}.config", "MistReconstructorConfig"),
+}
+TRAINING_SETTINGS = {
+    "mist-classify": (f"{_MIST}.config", "MistClassifierTrainingConfig"),
+    "mist-reconstruct": (f"{_MIST}.config", "MistTrainingConfig"),
+}
 
 
 def model_type(method: str) -> type[Detector]:

@@ -93,3 +93,29 @@ class PyramidEncoder(nn.Module):
         """(N, C, P, P) to (N, F, P/2^levels, P/2^levels)."""
         output: Tensor = self.layers(patches)
         return output
+
+
+class PyramidDecoder(nn.Module):
+    """The way back of :class:`PyramidEncoder`: at each level 2×2 transposed convolutions of stride 2 and three blocks.
+
+    Args:
+        outputs: channels of the patch.
+        channels: of each level of the encoder, in its order.
+        blocks: residual blocks of each level.
+    """
+
+    def __init__(self, outputs: int, channels: tuple[int, ...] = (8, 16, 32, 64, 128), blocks: int = 3) -> None:
+        super().__init__()
+        previous = channels[-1]
+        layers: list[nn.Module] = [ResidualBlock(previous, previous, kernel=1) for _ in range(blocks)]
+        for width in reversed(channels):
+            layers.append(nn.ConvTranspose2d(previous, width, 2, stride=2))
+            layers += [ResidualBlock(width, width) for _ in range(blocks)]
+            previous = width
+        layers.append(nn.Conv2d(previous, outputs, 1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(N, F, p, p) to (N, outputs, p·2^levels, p·2^levels), unbounded."""
+        output: Tensor = self.layers(codes)
+        return output

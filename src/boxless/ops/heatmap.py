@@ -65,6 +65,18 @@ def pool_scales(heatmap: Tensor, eps: float = 1e-6) -> Tensor:
     return heatmap.square().sum(1) / (heatmap + eps).sum(1)
 
 
+def share_of_scales(heatmap: Tensor, eps: float = 1e-6) -> Tensor:
+    """Responses in proportion to their sum over scale: h_s / (Σ_s h_s + ε) (MIST 2018, eq. 2).
+
+    Args:
+        heatmap: (B, S, H, W), not negative.
+
+    Returns:
+        (B, S, H, W), of sum 1 over S but for ε.
+    """
+    return heatmap / (heatmap.sum(1, keepdim=True) + eps)
+
+
 def suppress_non_maxima(heatmap: Tensor, size: int = 5) -> Tensor:
     """Where a pixel is the maximum of the ``size``×``size`` window around it.
 
@@ -164,6 +176,8 @@ def peak_scales(heatmap: Tensor, centers: Tensor, scales: Tensor) -> Tensor:
     batch, number, height, width = heatmap.shape
     if scales.shape != (number,):
         raise ValueError(f"scales are one for each of the {number} heatmaps, not {tuple(scales.shape)}.")
+    if number == 1:
+        return scales.to(heatmap.dtype).expand(batch, centers.shape[1])
     x = centers[..., 0].round().long().clamp(0, width - 1)
     y = centers[..., 1].round().long().clamp(0, height - 1)
     index = (y * width + x).unsqueeze(1).expand(batch, number, -1)

@@ -9,7 +9,12 @@ from torch import Tensor
 
 
 def lift(
-    centers: Tensor, sizes: Tensor | None, scales: Tensor | None, image_size: tuple[int, int], sigma: float | None
+    centers: Tensor,
+    sizes: Tensor | None,
+    scales: Tensor | None,
+    image_size: tuple[int, int],
+    sigma: float | None,
+    heights: Tensor | None = None,
 ) -> Tensor:
     """G for one scale or several: the heatmap of each scale (MIST, section 4.1, supplement B).
 
@@ -22,18 +27,21 @@ def lift(
         scales: (S,) strictly rising; None for one scale.
         image_size: height and width.
         sigma: standard deviation of :func:`gaussian_heatmap`, in pixels; None for :func:`point_heatmap`.
+        heights: (B, K) value of each keypoint, not negative; one by default.
 
     Returns:
-        (B, S, H, W) in [0, 1].
+        (B, S, H, W) in [0, 1], or up to the largest of ``heights``.
 
     Raises:
         ValueError: if one of ``sizes`` and ``scales`` is given without the other, or the scales do not rise.
     """
     if sizes is None and scales is None:
-        return _heatmap(centers, image_size, sigma, None).unsqueeze(1)
+        return _heatmap(centers, image_size, sigma, heights).unsqueeze(1)
     if sizes is None or scales is None:
         raise ValueError("sizes and scales come together; give both, or neither.")
     weights = _scale_weights(sizes, scales).movedim(-1, 1)  # (B, S, K)
+    if heights is not None:
+        weights = weights * heights.unsqueeze(1)
     batch, number, k = weights.shape
     repeated = centers.unsqueeze(1).expand(batch, number, k, 2).reshape(batch * number, k, 2)
     return _heatmap(repeated, image_size, sigma, weights.reshape(batch * number, k)).view(batch, number, *image_size)

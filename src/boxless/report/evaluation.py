@@ -27,6 +27,7 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "f1": ("F1, centre in the box", "%", False),
     "average_precision": ("IOU 50 AP, mean over classes", "%", False),
     "average_precision_of_any_class": ("IOU 50 AP, any class", "%", False),
+    "rmse": ("RMSE of the images rebuilt", "", True),
     "median_offset": ("Median distance from the true centre", "px", True),
     "exact_multiset": ("Images with every count right", "%", False),
     "total_error": ("Mean error of the number of objects", "", True),

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.config import MistClassifierConfig
-from boxless.methods.mist.model import MistClassifier
 from boxless.ops.blur import gaussian_blur
 
 

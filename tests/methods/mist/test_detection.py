@@ -14,6 +14,7 @@ from torch import Tensor
 
 from boxless.instances import Instances
 from boxless.methods.mist import model as mist
+from boxless.methods.mist.classification import model as classification
 from boxless.methods.mist.model import inside
 from tests.methods.mist.small import Brightness, small_model, spots, spotting_model
 
@@ -227,7 +228,7 @@ def test_tiles_of_a_large_image_equal_the_whole(height: int, width: int, monkeyp
     image = noise(height, width)
     whole_heatmap, whole = model.heatmap(image[None]), model.detect(image)
     tiled(monkeypatch, 16)
-    torch.testing.assert_close(model._heatmap_of_any_size(image[None]), whole_heatmap)
+    torch.testing.assert_close(model.pool(model._responses_of_any_size(image[None])), whole_heatmap)
     assert_same(model.detect(image), whole)
 
 
@@ -241,7 +242,7 @@ def test_the_halo_of_a_tile_covers_the_reach_of_the_network_and_of_the_softmax(
     image = noise(90, 200)[None] / 100  # small scores: nothing saturates in the softmax
     whole = model.heatmap(image)
     tiled(monkeypatch, 48)
-    torch.testing.assert_close(model._heatmap_of_any_size(image), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(model.pool(model._responses_of_any_size(image)), whole, rtol=1e-4, atol=1e-6)
 
 
 def test_the_network_sees_no_more_of_a_large_image_at_once_than_a_tile() -> None:
@@ -271,6 +272,6 @@ def test_many_patches_are_classified_in_parts_with_the_same_result(monkeypatch: 
     assert len(whole) > 20
     sizes: list[int] = []
     model.classifier.register_forward_pre_hook(lambda _, patches: sizes.append(len(patches[0])))
-    monkeypatch.setattr(mist, "PATCHES_AT_ONCE", 7)
+    monkeypatch.setattr(classification, "PATCHES_AT_ONCE", 7)
     assert_same(model.detect(image, threshold=0.0), whole)
     assert max(sizes) == 7

@@ -1,12 +1,14 @@
 """The losses against loops over samples, patches and instances, written as the paper writes them."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from boxless.methods.mist.losses import count_loss, count_targets, heatmap_loss, image_loss
+from boxless.methods.mist.losses import count_cross_entropy, count_loss, count_targets, heatmap_loss, image_loss
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -78,19 +80,17 @@ def test_image_and_heatmap_losses_are_means_over_the_pixels_of_each_sample() -> 
         for b in range(3)
     ]
     assert image_loss(ours, theirs).tolist() == pytest.approx([total / 70 for total in by_hand])
-    first = [
-        sum((ours[b, 0, y, x] - theirs[b, 0, y, x]).item() ** 2 for y in range(5) for x in range(7)) for b in range(3)
-    ]
-    assert heatmap_loss(ours[:, 0], theirs[:, 0]).tolist() == pytest.approx([total / 35 for total in first])
+    assert heatmap_loss(ours, theirs).tolist() == pytest.approx([total / 70 for total in by_hand])
 
 
 def test_a_bad_sample_spoils_its_own_loss_alone() -> None:
-    logits, heatmap, images = random(3, 4, 2), random(3, 5, 6), random(3, 1, 5, 6)
+    logits, heatmap, images = random(3, 4, 2), random(3, 2, 5, 6), random(3, 1, 5, 6)
     for tensor in (logits, heatmap, images):
         tensor[1] = torch.nan
     for losses in (
         count_loss(logits, random(3, 2)),
-        heatmap_loss(heatmap, random(3, 5, 6)),
+        count_cross_entropy(logits, random(3, 2)),
+        heatmap_loss(heatmap, random(3, 2, 5, 6)),
         image_loss(images, random(3, 1, 5, 6)),
     ):
         assert losses.isnan().tolist() == [False, True, False]
@@ -99,3 +99,18 @@ def test_a_bad_sample_spoils_its_own_loss_alone() -> None:
 def test_count_loss_gradient() -> None:
     targets = random(2, 3)
     assert torch.autograd.gradcheck(lambda x: count_loss(x, targets), random(2, 4, 3, seed=1).requires_grad_())
+
+
+def test_cross_entropy_of_shares_is_that_of_the_mean_probabilities() -> None:
+    logits = torch.tensor([[[0.0, 1.0, -1.0], [2.0, 0.5, 0.0]]], dtype=torch.float64)
+    targets = torch.tensor([[0.5, 0.5, 0.0]], dtype=torch.float64)
+    exponentials = logits[0].exp()
+    mean = (exponentials / exponentials.sum(1, keepdim=True)).mean(0)
+    expected = -(0.5 * math.log(mean[0]) + 0.5 * math.log(mean[1]))
+    assert count_cross_entropy(logits, targets).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_cross_entropy_of_one_patch_is_torch_s() -> None:
+    logits, labels = random(4, 1, 3), torch.tensor([0, 2, 1, 1])
+    ours = count_cross_entropy(logits, torch.nn.functional.one_hot(labels, 3).double())
+    torch.testing.assert_close(ours, torch.nn.functional.cross_entropy(logits[:, 0], labels, reduction="none"))

@@ -5,12 +5,14 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from boxless.methods.mist.registration import register, registration_loss
+from boxless.methods.mist.model import Keypoints
+from boxless.methods.mist.registration import content_centers, register, registration_loss, synthesize
 from boxless.ops.patches import paste
 
 HEIGHT, WIDTH = 36, 50
 PLACES = torch.tensor([[[14.0, 12.0], [34.0, 20.0]]])  # x and y, apart
 SIZES = torch.full_like(PLACES, 11.0)
+SIDES = SIZES[..., 0]
 
 
 def blobs() -> Tensor:
@@ -29,7 +31,9 @@ def test_the_loss_is_the_residual_blurred_by_each_gaussian_times_its_width() -> 
     residual = (paste(blobs(), PLACES + 1.5, SIZES, (HEIGHT, WIDTH)) - image())[0, 0].double().numpy()
     blurred = {sigma: gaussian_filter(residual, sigma, mode="constant", truncate=3) for sigma in (1.5, 2.5, 4.0)}
     expected = sum(sigma * (values**2).mean() for sigma, values in blurred.items())
-    assert registration_loss(blobs(), PLACES + 1.5, SIZES, image()).item() == pytest.approx(expected, rel=1e-4)
+    assert registration_loss(blobs(), Keypoints(PLACES + 1.5, SIDES), image()).item() == pytest.approx(
+        expected, rel=1e-4
+    )
 
 
 def test_gradient_through_paste_and_blur() -> None:
@@ -37,9 +41,10 @@ def test_gradient_through_paste_and_blur() -> None:
     patches = torch.rand(1, 2, 2, 4, 4, generator=generator, dtype=torch.float64)
     images = torch.rand(1, 2, 9, 14, generator=generator, dtype=torch.float64)
     places = torch.tensor([[[4.3, 3.6], [9.7, 5.2]]], dtype=torch.float64)
-    sizes = torch.full_like(places, 4.0)
+    sides = torch.tensor([[4.7, 3.2]], dtype=torch.float64)
     assert torch.autograd.gradcheck(
-        lambda x, p: registration_loss(p, x, sizes, images), (places.requires_grad_(), patches.requires_grad_())
+        lambda x, s, p: registration_loss(p, Keypoints(x, s), images),
+        (places.requires_grad_(), sides.requires_grad_(), patches.requires_grad_()),
     )
 
 
@@ -47,12 +52,12 @@ def test_gradient_through_paste_and_blur() -> None:
 def test_a_patch_displaced_by_three_pixels_moves_back(shift: tuple[float, float]) -> None:
     displaced = PLACES.clone()
     displaced[0, 0] += torch.tensor(shift)
-    first = register(blobs(), displaced, SIZES, image(), steps=1, length=0.7)
+    first = register(blobs(), Keypoints(displaced, SIDES), image(), steps=1, length=0.7).centers
     towards = torch.nn.functional.cosine_similarity(first[0, 0] - displaced[0, 0], -torch.tensor(shift), dim=0)
     assert towards > 0.8
     places = displaced
     for _ in range(8):
-        places = register(blobs(), places, SIZES, image(), steps=1, length=0.5)
+        places = register(blobs(), Keypoints(places, SIDES), image(), steps=1, length=0.5).centers
     assert (places - PLACES)[0, 0].norm() < 0.6
 
 
@@ -60,25 +65,25 @@ def test_a_patch_is_pushed_off_what_another_covers() -> None:
     """Two patches on the bar: the other one, a ring between bar and ring, is drawn to the ring that nobody covers."""
     places = PLACES.clone()
     places[0, 1] = torch.tensor([26.0, 16.5])
-    moved = register(blobs(), places, SIZES, image(), steps=1, length=0.7)
+    moved = register(blobs(), Keypoints(places, SIDES), image(), steps=1, length=0.7).centers
     assert (moved - PLACES)[0, 1].norm() < (places - PLACES)[0, 1].norm() - 0.5
 
 
 def test_the_loss_is_least_where_the_patches_rebuild_the_image() -> None:
-    at_place = registration_loss(blobs(), PLACES, SIZES, image())
+    at_place = registration_loss(blobs(), Keypoints(PLACES, SIDES), image())
     assert at_place.item() == pytest.approx(0.0, abs=1e-10)
     for dx, dy in ((0.5, 0.0), (0.0, -0.5), (2.0, 2.0)):
-        assert registration_loss(blobs(), PLACES + torch.tensor([dx, dy]), SIZES, image()).item() > 1e-5
+        assert registration_loss(blobs(), Keypoints(PLACES + torch.tensor([dx, dy]), SIDES), image()).item() > 1e-5
 
 
 def test_one_step_is_as_long_as_asked() -> None:
-    moved = register(blobs(), PLACES + 2.0, SIZES, image(), steps=1, length=0.7)
+    moved = register(blobs(), Keypoints(PLACES + 2.0, SIDES), image(), steps=1, length=0.7).centers
     assert (moved - PLACES - 2.0).norm(dim=-1).flatten().tolist() == pytest.approx([0.7, 0.7], abs=1e-5)
 
 
 def test_several_steps_are_together_as_long_and_nearly_straight() -> None:
     start = PLACES + torch.tensor([3.0, 0.0])
-    one, three = (register(blobs(), start, SIZES, image(), steps, length=0.9) for steps in (1, 3))
+    one, three = (register(blobs(), Keypoints(start, SIDES), image(), steps, length=0.9).centers for steps in (1, 3))
     lengths = (three - start).norm(dim=-1)
     assert (lengths <= 0.9 + 1e-5).all()
     assert (lengths > 0.8).all()
@@ -87,18 +92,56 @@ def test_several_steps_are_together_as_long_and_nearly_straight() -> None:
 
 def test_a_patch_of_nothing_stays() -> None:
     places = PLACES + 1.3
-    assert torch.equal(register(torch.zeros(1, 2, 1, 11, 11), places, SIZES, image(), steps=2, length=0.7), places)
+    start = Keypoints(places, SIDES)
+    moved = register(torch.zeros(1, 2, 1, 11, 11), start, image(), steps=2, length=0.7, resize=True)
+    assert torch.equal(moved.centers, places)
+    assert torch.equal(moved.sides, SIDES)
 
 
 def test_samples_move_apart_from_each_other() -> None:
     other = image().roll((2, 5), dims=(2, 3))
     both = register(
         blobs().expand(2, -1, -1, -1, -1),
-        (PLACES + 2).expand(2, -1, -1),
-        SIZES.expand(2, -1, -1),
+        Keypoints((PLACES + 2).expand(2, -1, -1), SIDES.expand(2, -1)),
         torch.cat((image(), other)),
         steps=2,
         length=0.7,
-    )
-    alone = register(blobs(), PLACES + 2, SIZES, other, steps=2, length=0.7)
+    ).centers
+    alone = register(blobs(), Keypoints(PLACES + 2, SIDES), other, steps=2, length=0.7).centers
     torch.testing.assert_close(both[1:], alone, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [9.0, 13.5])
+def test_a_patch_of_another_size_grows_or_shrinks_back(side: float) -> None:
+    keypoints = Keypoints(PLACES, torch.tensor([[side, 11.0]]))
+    for _ in range(10):
+        keypoints = register(blobs(), keypoints, image(), steps=1, length=0.3, resize=True)
+    assert abs(keypoints.sides[0, 0].item() - 11.0) < 0.4 * abs(side - 11.0)
+    assert (keypoints.centers - PLACES).norm(dim=-1).max() < 0.6
+
+
+def test_a_step_of_a_size_moves_each_edge_as_far_as_asked() -> None:
+    keypoints = Keypoints(PLACES, torch.tensor([[8.0, 14.0]]))
+    moved = register(blobs(), keypoints, image(), steps=1, length=0.7, resize=True)
+    lengths = (moved.centers - PLACES).square().sum(-1) + ((moved.sides - keypoints.sides) / 2).square()
+    assert lengths.sqrt().flatten().tolist() == pytest.approx([0.7, 0.7], abs=1e-5)
+
+
+@pytest.mark.parametrize("side", [7.0, 11.0, 16.0])
+def test_a_pasted_patch_is_as_bright_in_every_size(side: float) -> None:
+    """The middle of a white patch: one, but for the ripple of samples that lie more than a pixel apart."""
+    keypoints = Keypoints(torch.tensor([[[20.0, 15.0]]]), torch.tensor([[side]]))
+    canvas = synthesize(torch.ones(1, 1, 1, 16, 16), keypoints, (HEIGHT, WIDTH))[0, 0]
+    assert canvas[13:18, 18:23].mean().item() == pytest.approx(1.0, abs=0.04)
+    assert canvas.sum().item() == pytest.approx(side**2, rel=1e-4)
+
+
+def test_a_patch_belongs_at_the_centre_of_mass_of_what_it_shows() -> None:
+    """Two bright samples and a dark one, weighed by their squares, in a box of 10 pixels seen by 5 samples."""
+    patches = torch.zeros(1, 2, 1, 5, 5)
+    patches[0, 0, 0, 2, 4], patches[0, 0, 0, 0, 2], patches[0, 0, 0, 4, 4] = 1.0, 2.0, -1.0
+    keypoints = Keypoints(torch.tensor([[[20.0, 9.0], [4.0, 5.0]]]), torch.tensor([[10.0, 7.0]]))
+    found = content_centers(patches, keypoints)
+    x, y = (1 * 4 + 4 * 0 + 1 * 4) / 6, (1 * 0 + 4 * -4 + 1 * 4) / 6  # pixels from the centre, a sample is two
+    assert found[0, 0].tolist() == pytest.approx([20.0 + x, 9.0 + y], abs=1e-5)
+    assert found[0, 1].tolist() == [4.0, 5.0]  # nothing in it

@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader
 from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.scenes import Layout, SceneGenerator
-from boxless.methods.mist.config import MistTrainingConfig
-from boxless.methods.mist.model import MistClassifier
-from boxless.methods.mist.registration import register
-from boxless.methods.mist.training import LONGEST_MOVE, MistClassifierTraining, foreground_of
+from boxless.methods.mist.classification.model import MistClassifier
+from boxless.methods.mist.classification.training import MistClassifierTraining
+from boxless.methods.mist.config import MistClassifierTrainingConfig
+from boxless.methods.mist.model import Keypoints
+from boxless.methods.mist.registration import content_centers, register
+from boxless.methods.mist.training import LONGEST_MOVE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
 from boxless.ops.patches import crop, paste
@@ -26,9 +28,9 @@ from tests.methods.mist.small import small_model
 
 K, SIZE, BORDER, SIDE = 3, 20, 5, 60
 RATES = (3e-3, 2e-3)  # of the task network, of the heatmap network
-GRADIENT = MistTrainingConfig(
+GRADIENT = MistClassifierTrainingConfig(
     heatmap_rate=RATES[1],
-    classifier_rate=RATES[0],
+    task_rate=RATES[0],
     warmup=1,
     decay=0.0,
     keypoint_step="gradient",
@@ -175,8 +177,11 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         step(task_optimizer, (loss + 0.5 * rebuilt).mean())
 
         patches, synthesis = patches.detach(), synthesis.detach()
-        moved = register(patches[:, :K], places[:, :K], sizes[:, :K], images, 2, 0.7)
-        heights = relative_worth(worth(images, synthesis, patches, places, sizes, K), K)
+        chosen = Keypoints(places[:, :K], sizes[:, :K, 0])
+        moved = register(patches[:, :K], chosen, images, 2, 0.7).centers
+        offsets = content_centers(patches[:, :K], chosen) - places[:, :K]
+        moved = moved + offsets * (1 / offsets.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+        heights = relative_worth(worth(images, synthesis, patches, Keypoints(places, sizes[..., 0]), K), K)
         y, x = torch.meshgrid(torch.arange(56.0), torch.arange(float(SIDE)), indexing="ij")
         target = torch.zeros_like(heatmap)
         for sample, points in enumerate(torch.cat((moved, places[:, K:]), dim=1)):
@@ -247,9 +252,10 @@ def test_moves_are_limited_and_end_within_the_image() -> None:
     keypoints = torch.tensor([[[1.0, 2.0], [58.0, 54.0], [30.0, 30.0], [30.0, 30.0]]])
     moves = torch.tensor([[[-9.0, 0.5], [8.0, 7.0], [-40.0, 2.0], [0.25, -0.5]]])
     expected = [[[0.0, 2.5], [59.0, 55.0], [27.0, 32.0], [30.25, 29.5]]]
-    assert training._within(batch, keypoints, moves).tolist() == expected
+    before, after = (Keypoints(places, torch.full((1, 4), 20.0)) for places in (keypoints, keypoints + moves))
+    assert training._within(batch, before, after).centers.tolist() == expected
     padded = replace(batch, extents=torch.tensor([[31, 50]]))
-    assert training._within(padded, keypoints, moves).tolist() == [
+    assert training._within(padded, before, after).centers.tolist() == [
         [[0.0, 2.5], [49.0, 30.0], [27.0, 30.0], [30.25, 29.5]]
     ]
 
@@ -258,8 +264,8 @@ def test_in_a_padded_batch_keypoints_lie_within_the_extents_and_the_heatmap_is_z
     training = MistClassifierTraining(model(), GRADIENT, 2, compile=False)
     extents = torch.tensor([[56, 30], [31, 60], [56, 60], [28, 33]])
     batch = replace(batches(1)[0], extents=extents)
-    heatmap = training._heatmap(batch)
-    keypoints = training._detect(batch, heatmap, 0)
+    responses = training._responses(batch)
+    heatmap, keypoints = responses[:, 0], training._detect(batch, responses, 0).centers
     for sample, (height, width) in enumerate(extents.tolist()):
         x, y = keypoints[sample].unbind(-1)
         assert ((x >= BORDER) & (x < width - BORDER) & (y >= BORDER) & (y < height - BORDER)).all()
@@ -294,8 +300,7 @@ def test_a_training_with_background_learns_from_images_with_fewer_objects() -> N
     """Eq. 9 with the left-over patches as a class: the loss of a batch with no object but background falls."""
     batch = replace(batches(1)[0], labels=torch.full((4, 3), -1))
     training = MistClassifierTraining(model(background=True), replace(GRADIENT, keypoint_rate=0.0), 20, compile=False)
-    heatmap = training._heatmap(batch)
-    before = training._task(batch, training._detect(batch, heatmap, 0)).classification.mean()
+    before = training.task(batch, training._detect(batch, training._responses(batch), 0)).doubt.mean()
     trained(training, [batch] * 20)
-    after = training._task(batch, training._detect(batch, training._heatmap(batch), 0)).classification.mean()
+    after = training.task(batch, training._detect(batch, training._responses(batch), 0)).doubt.mean()
     assert after < 0.5 * before

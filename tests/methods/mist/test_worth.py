@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.worth import FLOOR, HIGHEST, MARGIN, relative_worth, worth
 from boxless.ops.patches import paste
 
@@ -27,9 +28,10 @@ def scene() -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_worth_is_what_the_loss_changes_by_over_the_energy_around() -> None:
     images, patches, centers, sizes = scene()
     synthesis = paste(patches[:, :CHOSEN], centers[:, :CHOSEN], sizes[:, :CHOSEN], (26, 40))
-    shares = worth(images, synthesis, patches, centers, sizes, CHOSEN)
+    shares = worth(images, synthesis, patches, Keypoints(centers, sizes[..., 0]), CHOSEN)
     for b in range(2):
-        loss = (images[b] - synthesis[b]).square().sum()
+        residual = images[b] - synthesis[b]
+        loss = residual.square().sum()
         for n in range(5):
             alone = paste(patches[b, n, None, None], centers[b, n, None, None], sizes[b, n, None, None], (26, 40))[0]
             if n < CHOSEN:
@@ -37,7 +39,8 @@ def test_worth_is_what_the_loss_changes_by_over_the_energy_around() -> None:
             else:
                 gain = loss - (images[b] - (synthesis[b] + alone)).square().sum()
             left, top = (int(value - (WINDOW - 1) / 2) for value in centers[b, n].tolist())
-            around = images[b, :, max(0, top) : top + WINDOW, max(0, left) : left + WINDOW].square().sum()
+            others = residual + alone if n < CHOSEN else residual  # what is left when this patch is not laid
+            around = others[:, max(0, top) : top + WINDOW, max(0, left) : left + WINDOW].square().sum()
             expected = float((gain / (around + FLOOR)).clamp(0, 1))
             assert shares[b, n].item() == pytest.approx(expected, abs=1e-9)
     assert round(MARGIN * SIDE) == WINDOW
@@ -49,7 +52,7 @@ def test_a_patch_that_is_all_there_is_is_worth_most_and_one_on_nothing_is_worth_
     centers = torch.tensor([[[10.5, 10.5], [30.5, 10.5]]])
     sizes = torch.full_like(centers, SIDE)
     images = paste(patches[:, :1], centers[:, :1], sizes[:, :1], (22, 42))
-    shares = worth(images, images.clone(), patches, centers, sizes, chosen=1)
+    shares = worth(images, images.clone(), patches, Keypoints(centers, sizes[..., 0]), chosen=1)
     assert shares[0, 0].item() == pytest.approx(100 / 103)
     assert shares[0, 1].item() == 0.0
 
@@ -59,7 +62,7 @@ def test_the_second_of_two_patches_on_an_object_is_worth_nothing() -> None:
     centers = torch.tensor([[[10.5, 10.5], [10.5, 10.5]]])
     sizes = torch.full_like(centers, SIDE)
     images = paste(patches[:, :1], centers[:, :1], sizes[:, :1], (22, 42))
-    assert worth(images, images.clone(), patches, centers, sizes, chosen=1)[0, 1].item() == 0.0
+    assert worth(images, images.clone(), patches, Keypoints(centers, sizes[..., 0]), chosen=1)[0, 1].item() == 0.0
 
 
 def test_targets_are_one_for_the_mean_of_the_chosen_and_limited() -> None:

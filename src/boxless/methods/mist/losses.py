@@ -1,5 +1,7 @@
 """The losses of MIST, each per sample."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -36,11 +38,25 @@ def count_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return 0.5 * (targets - logits.softmax(dim=-1).mean(dim=1)).square().sum(dim=1)
 
 
+def count_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Eq. 7 of the 2018 version: cross-entropy of the mean class probabilities and the shares of the classes.
+
+    Args:
+        logits: (B, K, C).
+        targets: (B, C) shares, see :func:`count_targets`.
+
+    Returns:
+        (B,).
+    """
+    log_mean = logits.log_softmax(dim=-1).logsumexp(dim=1) - math.log(logits.shape[1])
+    return -(targets * log_mean).sum(dim=1)
+
+
 def image_loss(reconstruction: Tensor, images: Tensor) -> Tensor:
     """Eq. 8 as a mean over pixels and channels: (B, C, H, W) twice to (B,)."""
     return (reconstruction - images).square().mean(dim=(1, 2, 3))
 
 
 def heatmap_loss(heatmap: Tensor, target: Tensor) -> Tensor:
-    """Eq. 7 as a mean over pixels: (B, H, W) twice to (B,)."""
-    return (heatmap - target).square().mean(dim=(1, 2))
+    """Eq. 7 as a mean over scales and pixels: (B, S, H, W) twice to (B,)."""
+    return (heatmap - target).square().mean(dim=(1, 2, 3))

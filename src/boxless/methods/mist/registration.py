@@ -1,8 +1,9 @@
-"""Keypoints by registration: slide decoded patches until together they lie on the image."""
+"""Keypoints by registration: slide decoded patches, and resize them, until together they lie on the image."""
 
 import torch
 from torch import Tensor
 
+from boxless.methods.mist.model import Keypoints
 from boxless.ops.blur import gaussian_blur
 from boxless.ops.patches import paste
 
@@ -10,7 +11,27 @@ BLURS = (1.5, 2.5, 4.0)
 """Standard deviations in pixels: the residual is seen from coarse to fine at once."""
 
 
-def registration_loss(patches: Tensor, keypoints: Tensor, sizes: Tensor, images: Tensor) -> Tensor:
+def synthesize(patches: Tensor, keypoints: Keypoints, image_size: tuple[int, int]) -> Tensor:
+    """Σ S⁻¹(P_k, x_k): patches laid on a black canvas in place and size, each as bright as it is (MIST, eq. 8).
+
+    Args:
+        patches: (B, N, C, P, P).
+        keypoints: N of them.
+        image_size: height and width.
+
+    Returns:
+        (B, C, H, W).
+    """
+    bright = patches * pixels_of_samples(keypoints, patches.shape[-1])[..., None, None, None]
+    return paste(bright, keypoints.centers, keypoints.sizes, image_size)
+
+
+def pixels_of_samples(keypoints: Keypoints, patch_size: int) -> Tensor:
+    """(B, N): how many pixels of the image a sample of a patch stands for; what a paste divides brightness by."""
+    return (keypoints.sides / patch_size).square()
+
+
+def registration_loss(patches: Tensor, keypoints: Keypoints, images: Tensor) -> Tensor:
     """Distance of the pasted patches from the image, blurred.
 
     ‖S⁻¹(P, x) − I‖² alone has a gradient only where strokes touch. Blurred, the residual of a stroke pulls a patch
@@ -19,31 +40,56 @@ def registration_loss(patches: Tensor, keypoints: Tensor, sizes: Tensor, images:
 
     Args:
         patches: (B, K, C, P, P), fixed.
-        keypoints: (B, K, 2) x and y, pixels.
-        sizes: (B, K, 2), pixels.
+        keypoints: K of them.
         images: (B, C, H, W), less their background.
 
     Returns:
         (B,).
     """
-    residual = paste(patches, keypoints, sizes, (images.shape[2], images.shape[3])) - images
+    residual = synthesize(patches, keypoints, (images.shape[2], images.shape[3])) - images
     blurred = [sigma * gaussian_blur(residual, sigma).square().mean(dim=(1, 2, 3)) for sigma in BLURS]
     return torch.stack(blurred).sum(dim=0)
 
 
-def register(patches: Tensor, keypoints: Tensor, sizes: Tensor, images: Tensor, steps: int, length: float) -> Tensor:
+def register(
+    patches: Tensor, keypoints: Keypoints, images: Tensor, steps: int, length: float, resize: bool = False
+) -> Keypoints:
     """Move the keypoints down the :func:`registration_loss`, in steps that are together ``length`` pixels long.
 
-    Takes no pass through any network: the patches stay as they were decoded.
+    Takes no pass through any network: the patches stay as they were decoded. A step is measured by how far the middle
+    of the box goes, and with ``resize`` also each of its edges.
 
     Returns:
-        The moved keypoints (B, K, 2).
+        The moved keypoints.
     """
     for _ in range(steps):
         with torch.enable_grad():
-            keypoints = keypoints.detach().requires_grad_()
-            loss = registration_loss(patches.detach(), keypoints, sizes, images)
-            (gradient,) = torch.autograd.grad(loss.sum(), keypoints)
-        direction = gradient / gradient.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-        keypoints = keypoints.detach() - length / steps * direction
-    return keypoints
+            centers = keypoints.centers.detach().requires_grad_()
+            halves = (0.5 * keypoints.sides).detach().requires_grad_(resize)
+            loss = registration_loss(patches.detach(), Keypoints(centers, 2.0 * halves), images).sum()
+            gradients = torch.autograd.grad(loss, (centers, halves) if resize else (centers,))
+        slope = torch.cat([gradient.view(*halves.shape, -1) for gradient in gradients], dim=-1)
+        move = length / steps * slope / slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        sides = keypoints.sides - 2.0 * move[..., 2] if resize else keypoints.sides
+        keypoints = Keypoints(keypoints.centers - move[..., :2], sides)
+    return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
+
+
+def content_centers(patches: Tensor, keypoints: Keypoints) -> Tensor:
+    """The centre of mass of what each patch shows: where its keypoint should lie.
+
+    Nothing else pins a patch to the middle of its object, as long as the object is within it.
+
+    Args:
+        patches: (B, N, C, P, P), as decoded; darker than the background is as heavy as brighter.
+        keypoints: N of them.
+
+    Returns:
+        (B, N, 2) x and y, pixels. Of a patch without content its keypoint.
+    """
+    side = patches.shape[-1]
+    mass = patches.square().sum(dim=2)
+    cell = torch.arange(side, device=patches.device, dtype=patches.dtype) + (0.5 - side / 2)
+    moments = torch.stack(((mass.sum(-2) * cell).sum(-1), (mass.sum(-1) * cell).sum(-1)), dim=-1)
+    offsets = moments / mass.sum((-2, -1)).clamp_min(1e-6).unsqueeze(-1) / side
+    return keypoints.centers + offsets * keypoints.sizes

@@ -1,11 +1,8 @@
-"""MIST classification: how it learns, from counts alone (CVPR 2021, algorithm 1).
-
-Beside the paper's classification loss a reconstruction of the image from the same patches pins each patch to its
-object: both tasks of the paper at once, with no label more. ``reconstruction=0`` is the paper's classification.
-"""
+"""MIST: how all its tasks learn alike (CVPR 2021, algorithm 1): keypoints, task network, heatmap network."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,195 +11,185 @@ from torch.optim.swa_utils import AveragedModel
 from boxless.data.batch import Batch
 from boxless.engine.module import TrainingModule
 from boxless.methods.mist.config import MistTrainingConfig
-from boxless.methods.mist.losses import count_loss, count_targets, heatmap_loss, image_loss
-from boxless.methods.mist.model import MistClassifier, inside
-from boxless.methods.mist.registration import register
+from boxless.methods.mist.losses import heatmap_loss
+from boxless.methods.mist.model import Keypoints, MistModel, background_of, inside
+from boxless.methods.mist.registration import content_centers, register
 from boxless.methods.mist.worth import relative_worth, worth
-from boxless.ops.heatmap import top_k_peaks
-from boxless.ops.lifting import gaussian_heatmap, point_heatmap
-from boxless.ops.patches import paste
+from boxless.ops.lifting import lift
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
-LONGEST_MOVE = 3.0  # pixels along x and along y, in one step
+LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
 
 
-class PatchDecoder(nn.Module):
-    """From the classifier's features of a patch to the patch itself, at the resolution of the image.
+@dataclass(frozen=True)
+class Task:
+    """What the task network makes of a batch.
 
-    Args:
-        features: of the classifier.
-        channels: of the image.
-        side: of the patch, in pixels.
+    Attributes:
+        loss: (B,) L_task.
+        doubt: (B,) the part of it by which the sample's heatmap loss is weighted.
+        terms: name to (B,), for the log.
+        patches: (B, N, C, P, P) decoded, where there is a reconstruction.
+        synthesis: (B, C, H, W) the first K of them, pasted.
     """
 
-    def __init__(self, features: int, channels: int, side: int, hidden: int = 256) -> None:
-        super().__init__()
-        self.shape = (channels, side, side)
-        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, channels * side * side))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, F) to (N, C, side, side)."""
-        patches: Tensor = self.layers(features)
-        return patches.view(-1, *self.shape)
+    loss: Tensor
+    doubt: Tensor
+    terms: dict[str, Tensor] = field(default_factory=dict)
+    patches: Tensor | None = None
+    synthesis: Tensor | None = None
 
 
-class Task(NamedTuple):
-    """What the task network makes of a batch."""
-
-    loss: Tensor  # (B,) L_task
-    classification: Tensor  # (B,) eq. 9, a part of it
-    reconstruction: Tensor | None  # (B,) eq. 8, the other
-    patches: Tensor | None  # (B, N, C, P, P) decoded, where there is a reconstruction
-    synthesis: Tensor | None  # (B, C, H, W) the first K of them, pasted
-
-    def detached(self) -> "Task":
-        """The same without a graph."""
-        return Task(*(None if tensor is None else tensor.detach() for tensor in self))  # type: ignore[arg-type]
-
-
-class MistClassifierTraining(TrainingModule):
-    """Algorithm 1 with manual optimization: keypoints, task network, heatmap network, batch by batch.
+class MistTraining(TrainingModule):
+    """Algorithm 1 with manual optimization. A task says what its network is and what its loss.
 
     Args:
         model: to train.
         settings: how.
         steps: of the whole training, for the schedule.
         compile: networks through ``torch.compile``.
+        task: modules that the task's optimizer trains.
     """
 
-    settings_type = MistTrainingConfig
+    model: Any
+    settings: MistTrainingConfig
 
-    def __init__(self, model: MistClassifier, settings: MistTrainingConfig, steps: int, compile: bool) -> None:
+    def __init__(
+        self, model: MistModel, settings: MistTrainingConfig, steps: int, compile: bool, task: dict[str, nn.Module]
+    ) -> None:
         super().__init__(model, steps)
         self.settings = settings
-        config = model.config
-        self.decoder = (
-            PatchDecoder(model.classifier.encoder.features, config.channels, round(config.object_size))
-            if settings.reconstruction
-            else None
-        )
         self.averaged = (
             AveragedModel(model, multi_avg_fn=exponential_average(settings.averaging), use_buffers=True)
             if settings.averaging
             else None
         )
         # not submodules: a compiled network shares its parameters with the model's own
+        networks: dict[str, nn.Module] = {"heatmap": model.heatmap_net, **task}
         self._networks = {
-            "heatmap": torch.compile(model.heatmap_net) if compile else model.heatmap_net,
-            "classifier": torch.compile(model.classifier) if compile else model.classifier,
+            name: torch.compile(network, dynamic=False) if compile else network for name, network in networks.items()
         }
+        self._several_scales = len(model.config.scales) > 1
 
     @property
-    def trained_model(self) -> MistClassifier:
+    def trained_model(self) -> MistModel:
         """The model to validate, to keep and to use: the averaged one, if there is one."""
-        return cast(MistClassifier, self.model if self.averaged is None else self.averaged.module)
+        return cast(MistModel, self.model if self.averaged is None else self.averaged.module)
+
+    def task_parameters(self) -> list[nn.Parameter]:
+        """What the task's optimizer trains."""
+        raise NotImplementedError
+
+    def task(self, batch: Batch, keypoints: Keypoints) -> Task:
+        """T_τ on the patches of all keypoints; the losses on those of the first K."""
+        raise NotImplementedError
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for the task network (with the decoder) and for the heatmap network."""
-        task = [*self.model.classifier.parameters(), *(self.decoder.parameters() if self.decoder is not None else ())]
+        """Adam for the task network and for the heatmap network."""
         fused = self.device.type == "cuda"
         return [
-            torch.optim.Adam(task, self.settings.classifier_rate, fused=fused),
+            torch.optim.Adam(self.task_parameters(), self.settings.task_rate, fused=fused),
             torch.optim.Adam(self.model.heatmap_net.parameters(), self.settings.heatmap_rate, fused=fused),
         ]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch of algorithm 1."""
         self._set_rates()
-        heatmap = self._heatmap(batch)  # H_η(I)
+        responses = self._responses(batch)  # H_η(I)
         if self.settings.keypoint_step == "registration":
-            candidates = self._detect(batch, heatmap, self.settings.candidates)
+            candidates = self._detect(batch, responses, self.settings.candidates)
             task = self._step_task(batch, candidates)
-            self._step_heatmap(heatmap, *self._register(batch, candidates, task), task.classification)
+            keypoints, heights = self._register(batch, candidates, task)
         else:
-            keypoints = self._detect(batch, heatmap, 0)  # {x_k} = E_K(H_η(I))
+            keypoints, heights = self._detect(batch, responses, 0), None  # {x_k} = E_K(H_η(I))
+            if self.settings.task_first:  # 2018
+                task = self._step_task(batch, keypoints)
             for _ in range(self.settings.keypoint_steps):
                 keypoints = self._step_keypoints(batch, keypoints)
-            task = self._step_task(batch, keypoints)
-            self._step_heatmap(heatmap, keypoints, None, task.classification)
+            if not self.settings.task_first:
+                task = self._step_task(batch, keypoints)
+        self._step_heatmap(responses, keypoints, heights, task.doubt.detach())
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.finish_step()
 
-    def _heatmap(self, batch: Batch) -> Tensor:
-        images = batch.images.contiguous(memory_format=torch.channels_last)
-        heatmap: Tensor = self.model.sharpen(self._networks["heatmap"](images))
-        return heatmap if batch.extents is None else heatmap * inside(batch.extents, 0, heatmap)
+    def _responses(self, batch: Batch) -> Tensor:
+        responses: Tensor = self.model.responses(batch.images, self._networks["heatmap"])
+        return responses if batch.extents is None else responses * inside(batch.extents, 0, responses).unsqueeze(1)
 
-    def _detect(self, batch: Batch, heatmap: Tensor, more: int) -> Tensor:
+    def _detect(self, batch: Batch, responses: Tensor, more: int) -> Keypoints:
         """E_K, and as many candidates ``more``; also follows how high the peaks are, for the scores of detection."""
-        config = self.model.config
-        peaks = top_k_peaks(self.model.inner(heatmap, batch.extents), config.instances + more, config.suppression_size)
-        chosen = peaks.scores[:, : config.instances].mean()
-        self.model.peak_height.lerp_(chosen, 1.0 if self.steps_done == 0 else 0.02)
-        centers: Tensor = self.model.refine(heatmap, peaks.centers)
-        return centers
+        k = self.model.config.instances
+        found = self.model.extract(responses, k + more, batch.extents)
+        self.model.peak_height.lerp_(found.heights[:, :k].mean(), 1.0 if self.steps_done == 0 else 0.02)
+        keypoints: Keypoints = found.keypoints
+        return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
 
-    def _task(self, batch: Batch, keypoints: Tensor) -> Task:
-        """T_τ on the patches of all keypoints; the losses on those of the first K."""
-        config, k = self.model.config, self.model.config.instances
-        targets = count_targets(batch.counts(len(config.class_names)), k, config.background)
-        logits, features = self._networks["classifier"](self.model.patches(batch.images, keypoints))
-        logits = logits.float().unflatten(0, keypoints.shape[:2])
-        classification = count_loss(logits[:, :k], targets)
-        if self.decoder is None:
-            return Task(classification, classification, None, None, None)
-        patches = self.decoder(features).float().unflatten(0, keypoints.shape[:2])
-        sizes = self.model.sizes(keypoints)
-        image_size = (batch.images.shape[2], batch.images.shape[3])
-        synthesis = paste(patches[:, :k], keypoints[:, :k], sizes[:, :k], image_size)
-        reconstruction = image_loss(synthesis, foreground_of(batch))
-        total = classification + self.settings.reconstruction * reconstruction
-        return Task(total, classification, reconstruction, patches, synthesis)
-
-    def _step_task(self, batch: Batch, keypoints: Tensor) -> Task:
+    def _step_task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """τ ← a step on L_task."""
-        task = self._task(batch, keypoints)
-        self.note("loss/classification", task.classification)
-        if task.reconstruction is not None:
-            self.note("loss/reconstruction", task.reconstruction)
+        task = self.task(batch, keypoints)
+        for name, values in task.terms.items():
+            self.note(f"loss/{name}", values)
         self._step(0, task.loss)
-        return task.detached()
+        return task
 
-    def _step_keypoints(self, batch: Batch, keypoints: Tensor) -> Tensor:
+    def _step_keypoints(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
         """{x_k} ← a step on L_task; no gradient of weights is kept."""
-        keypoints = keypoints.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(self._task(batch, keypoints).loss.sum(), keypoints)
-        return self._within(batch, keypoints.detach(), -self.settings.keypoint_rate * gradient)
+        centers = keypoints.centers.detach().requires_grad_()
+        sides = keypoints.sides.detach().requires_grad_(self._several_scales)
+        loss = self.task(batch, Keypoints(centers, sides)).loss.sum()
+        slopes = torch.autograd.grad(loss, (centers, sides) if self._several_scales else (centers,))
+        moves = [-self.settings.keypoint_rate * slope for slope in slopes]
+        moved = Keypoints(centers.detach() + moves[0], sides.detach() + (moves[1] if self._several_scales else 0.0))
+        return self._within(batch, keypoints, moved)
 
     @torch.no_grad()
-    def _register(self, batch: Batch, candidates: Tensor, task: Task) -> tuple[Tensor, Tensor]:
-        """{x_k} ← where the decoded patches rebuild the image; and what each candidate is worth as a target."""
+    def _register(self, batch: Batch, candidates: Keypoints, task: Task) -> tuple[Keypoints, Tensor]:
+        """{x_k} ← where the decoded patches rebuild the image, and in the middle of what they show.
+
+        Also what each candidate is worth as a target.
+        """
         assert task.patches is not None
         assert task.synthesis is not None
-        settings, k, sizes = self.settings, self.model.config.instances, self.model.sizes(candidates)
-        images = foreground_of(batch)
-        shares = worth(images, task.synthesis, task.patches, candidates, sizes, k)
+        settings, k = self.settings, self.model.config.instances
+        images, patches = foreground_of(batch), task.patches.detach()
+        shares = worth(images, task.synthesis.detach(), patches, candidates, k)
         self.note("keypoints/worth", shares[:, :k])
-        keypoints = candidates[:, :k]
+        before, patches = candidates.first(k), patches[:, :k]
         moved = register(
-            task.patches[:, :k], keypoints, sizes[:, :k], images, settings.keypoint_steps, settings.keypoint_rate
+            patches, before, images, settings.keypoint_steps, settings.keypoint_rate, resize=self._several_scales
         )
-        moved = self._within(batch, keypoints, moved - keypoints)
-        return torch.cat((moved, candidates[:, k:]), dim=1), relative_worth(shares, k)
+        offsets = content_centers(patches, before) - before.centers
+        self.note("keypoints/offset", offsets.norm(dim=-1))
+        centered = moved.centers + offsets / offsets.norm(dim=-1, keepdim=True).clamp_min(1.0)  # by a pixel at most
+        moved = self._within(batch, before, Keypoints(centered, moved.sides))
+        merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]
+        return Keypoints(*merged), relative_worth(shares, k)
 
-    def _within(self, batch: Batch, keypoints: Tensor, moves: Tensor) -> Tensor:
-        """Keypoints (B, K, 2) after their moves, none of them longer than LONGEST_MOVE, kept within the image."""
-        moves = moves.clamp(-LONGEST_MOVE, LONGEST_MOVE)
+    def _within(self, batch: Batch, before: Keypoints, after: Keypoints) -> Keypoints:
+        """Keypoints moved by no more than LONGEST_MOVE, kept within the image and the scales."""
+        moves = (after.centers - before.centers).clamp(-LONGEST_MOVE, LONGEST_MOVE)
         self.note("keypoints/move", moves.norm(dim=-1))
         height, width = batch.images.shape[2:]
-        extents = batch.extents if batch.extents is not None else keypoints.new_tensor([[height, width]])
-        return torch.minimum((keypoints + moves).clamp_min(0.0), extents.flip(-1).unsqueeze(1) - 1.0)
+        extents = batch.extents if batch.extents is not None else moves.new_tensor([[height, width]])
+        centers = torch.minimum((before.centers + moves).clamp_min(0.0), extents.flip(-1).unsqueeze(1) - 1.0)
+        if not self._several_scales:
+            return Keypoints(centers, before.sides)
+        limits = self.model.scale_sides(moves)
+        growth = (after.sides - before.sides).clamp(-LONGEST_MOVE, LONGEST_MOVE)
+        self.note("keypoints/growth", growth.abs())
+        return Keypoints(centers, (before.sides + growth).clamp(limits[0], limits[-1]))
 
-    def _step_heatmap(self, heatmap: Tensor, keypoints: Tensor, heights: Tensor | None, loss: Tensor) -> None:
+    def _step_heatmap(self, responses: Tensor, keypoints: Keypoints, heights: Tensor | None, doubt: Tensor) -> None:
         """η ← a step on ‖G({x_k}) − H_η(I)‖², each sample trusted by its task loss."""
-        size = (heatmap.shape[1], heatmap.shape[2])
-        sigma = self.settings.target_sigma
-        target = gaussian_heatmap(keypoints, size, sigma, heights) if sigma else point_heatmap(keypoints, size, heights)
-        fit = heatmap_loss(heatmap, target)
+        scales = self.model.scale_sides(responses) if self._several_scales else None
+        sides = keypoints.sides if self._several_scales else None
+        size = (responses.shape[2], responses.shape[3])
+        target = lift(keypoints.centers, sides, scales, size, self.settings.target_sigma or None, heights)
+        fit = heatmap_loss(responses, target)
         self.note("loss/heatmap", fit)
-        self._step(1, torch.exp(-self.settings.trust * loss) * fit)
+        self._step(1, torch.exp(-self.settings.trust * doubt) * fit)
 
     def _both_optimizers(self) -> list[Any]:
         return cast(list[Any], self.optimizers())
@@ -215,24 +202,20 @@ class MistClassifierTraining(TrainingModule):
 
     def _set_rates(self) -> None:
         factor = self.settings.rate_factor(self.steps_done, self.steps)
-        rates = (self.settings.classifier_rate, self.settings.heatmap_rate)
+        rates = (self.settings.task_rate, self.settings.heatmap_rate)
         for optimizer, rate in zip(self._both_optimizers(), rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
 
 
 def foreground_of(batch: Batch) -> Tensor:
-    """Images less their background: the median of each channel, what a canvas without objects looks like.
+    """Images less their background, see :func:`background_of`.
 
     Returns:
         (B, C, H, W), zero in what pads an image.
     """
-    images = batch.images
-    if batch.extents is None:
-        return images - images.flatten(2).median(dim=2).values[..., None, None]
-    within = inside(batch.extents, 0, images[:, 0]).unsqueeze(1)
-    background = images.masked_fill(~within, torch.nan).flatten(2).nanmedian(dim=2).values[..., None, None]
-    return (images - background) * within
+    foreground = batch.images - background_of(batch.images, batch.extents)
+    return foreground if batch.extents is None else foreground * inside(batch.extents, 0, foreground).unsqueeze(1)
 
 
 def exponential_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:

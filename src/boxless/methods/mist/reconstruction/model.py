@@ -1,0 +1,184 @@
+"""MIST reconstruction: what it computes (CVPR 2021, section 4.2).
+
+keypoints {x_k} = E_K(H_η(I)) → patches S → shared auto-encoder T_τ → pasted S⁻¹ and summed: the image again
+"""
+
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from boxless.data.images import ImageLike
+from boxless.errors import BoxlessError
+from boxless.methods.detector import Found
+from boxless.methods.mist.config import MistReconstructorConfig
+from boxless.methods.mist.model import TILE, Extracted, Keypoints, MistModel, background_of
+from boxless.methods.mist.registration import synthesize
+from boxless.nets.residual import PyramidDecoder, PyramidEncoder
+
+
+@dataclass(frozen=True)
+class MistSynthesis:
+    """What a MIST auto-encoder makes of a batch of images."""
+
+    heatmap: Tensor  # (B, H, W) float32 in [0, 1], after local softmax and pooling over scale
+    centers: Tensor  # (B, K, 2) x and y of the peaks, highest first
+    sizes: Tensor  # (B, K, 2) width and height of their boxes
+    heights: Tensor  # (B, K) the heatmap at the peaks
+    valid: Tensor  # (B, K) bool: false where the image has fewer than K peaks
+    codes: Tensor  # (B, K, F) of the patches
+    patches: Tensor  # (B, K, C, P, P) decoded, as they differ from the background
+    image: Tensor  # (B, C, H, W) the background and all patches on it
+
+
+class PatchAutoEncoder(nn.Module):
+    """T_τ: the shared auto-encoder of patches (supplement C.1), five levels down to a vector and up again.
+
+    Args:
+        channels: of the image.
+        levels: channels of each level.
+        signed: patches in [−1, 1] (tanh), for what is darker than the background too; else in [0, 1] (sigmoid).
+    """
+
+    def __init__(self, channels: int, levels: tuple[int, ...], signed: bool) -> None:
+        super().__init__()
+        self.encoder = PyramidEncoder(channels, levels)
+        self.decoder = PyramidDecoder(channels, levels)
+        self.signed = signed
+        if not signed:
+            self._begin_black()
+
+    def _begin_black(self) -> None:
+        """Sums of patches of mid-grey would be far brighter than any image."""
+        last = self.decoder.layers[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.constant_(last.bias, -3.0)
+
+    def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, P, P) to the decoded patches (N, C, P, P) float32, and their codes (N, F)."""
+        codes = self.encoder(patches)
+        decoded = self.decoder(codes).float()
+        return torch.tanh(decoded) if self.signed else torch.sigmoid(decoded), codes.flatten(1)
+
+
+PATCHES_AT_ONCE = 512
+
+
+class MistReconstructor(MistModel):
+    """Finds the K patches that together rebuild an image; knows no classes.
+
+    Args:
+        config: see :class:`MistReconstructorConfig`.
+    """
+
+    method = "mist-reconstruct"
+    config_type = MistReconstructorConfig
+    knows_classes = False
+    config: MistReconstructorConfig
+
+    def __init__(self, config: MistReconstructorConfig) -> None:
+        super().__init__(config)
+        self.autoencoder = PatchAutoEncoder(config.channels, config.encoder_channels, config.signed)
+
+    def forward(self, images: Tensor, k: int | None = None) -> MistSynthesis:
+        """Find ``k`` patches (``config.instances`` by default) in each image, and rebuild it from them.
+
+        Args:
+            images: (B, C, H, W) float32 in [0, 1].
+            k: patches an image, from 1 to H·W.
+        """
+        responses = self.responses(images)
+        found = self.extract(responses, k or self.config.instances)
+        patches, codes = self.code(images, found.keypoints)
+        return MistSynthesis(
+            heatmap=self.pool(responses),
+            centers=found.keypoints.centers,
+            sizes=found.keypoints.sizes,
+            heights=found.heights,
+            valid=found.valid,
+            codes=codes,
+            patches=patches,
+            image=self._rebuilt(images, patches, found),
+        )
+
+    @staticmethod
+    def _rebuilt(images: Tensor, patches: Tensor, found: Extracted) -> Tensor:
+        """The background of the images, and what is no mere filler of the patches on it."""
+        shown = patches * found.valid[..., None, None, None]
+        return background_of(images) + synthesize(shown, found.keypoints, (images.shape[2], images.shape[3]))
+
+    def code(self, images: Tensor, keypoints: Keypoints) -> tuple[Tensor, Tensor]:
+        """The decoded patches (B, N, C, P, P) at these keypoints, and their codes (B, N, F), float32."""
+        patches, codes = self.autoencoder(self.patches(images, keypoints))
+        shape = keypoints.sides.shape
+        return patches.unflatten(0, shape), codes.float().unflatten(0, shape)
+
+    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+        """Top-K by the heatmap, or all peaks of at least a score, with their codes as descriptors.
+
+        The score of an instance is the height of its peak in proportion to that of the peaks taken in training (1 at
+        most).
+        """
+        keypoints, heights, valid = self.find_peaks(images, k, threshold)
+        codes = self._codes_in_chunks(images, keypoints)
+        keep = valid & (heights >= (threshold or 0.0))
+        labels = torch.zeros_like(keypoints.sides, dtype=torch.int64)
+        return [
+            Found(c[m], s[m], p[m], n[m], d[m])
+            for c, s, p, n, d, m in zip(keypoints.centers, keypoints.sizes, heights, labels, codes, keep, strict=True)
+        ]
+
+    def _codes_in_chunks(self, images: Tensor, keypoints: Keypoints) -> Tensor:
+        per_chunk = max(1, PATCHES_AT_ONCE // len(images))
+        encode = self._encode_cuts if max(images.shape[2:]) > TILE else self._encode
+        chunks = zip(*(values.split(per_chunk, dim=1) for values in keypoints), strict=True)
+        return torch.cat([encode(images, Keypoints(*chunk)) for chunk in chunks], dim=1)
+
+    def _encode(self, images: Tensor, keypoints: Keypoints) -> Tensor:
+        codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints)).float().flatten(1)
+        return codes.unflatten(0, keypoints.sides.shape)
+
+    def _encode_cuts(self, images: Tensor, keypoints: Keypoints) -> Tensor:
+        return self._encode(*self.squares(images, keypoints)).view(*keypoints.sides.shape, -1)
+
+    @overload
+    def reconstruct(
+        self, images: list[Any] | tuple[Any, ...], *, k: int | None = None
+    ) -> list[NDArray[np.float32]]: ...
+    @overload
+    def reconstruct(self, images: ImageLike, *, k: int | None = None) -> NDArray[np.float32]: ...
+    def reconstruct(self, images: Any, *, k: int | None = None) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """Rebuild an image, or each of a list of images, from K patches on its background (its median).
+
+        Args:
+            images: see ``detect``.
+            k: patches an image; the model's own number by default.
+
+        Returns:
+            (H, W) float32 in [0, 1] of a grey model, (H, W, 3) of one for colours, as high and wide as the image; a
+            list for a list.
+
+        Raises:
+            BoxlessError: an image cannot be read, or ``k`` is out of range.
+        """
+        if k is not None and k < 1:
+            raise BoxlessError(f"k is the number of patches to rebuild an image from, at least 1, not {k}.")
+
+        def rebuilt(batch: Tensor) -> Tensor:
+            found = self.find_peaks(batch, k, None)
+            image: Tensor = self._rebuilt(batch, self.code(batch, found.keypoints)[0], found)
+            return image.clamp(0.0, 1.0)
+
+        if isinstance(images, list | tuple):
+            return [_picture(synthesis) for synthesis in self.map_images(images, rebuilt)]
+        return _picture(self.map_images([images], rebuilt)[0])
+
+
+def _picture(synthesis: Tensor) -> NDArray[np.float32]:
+    """(C, H, W) to (H, W), or (H, W, C) where there are colours."""
+    picture: NDArray[np.float32] = synthesis.permute(1, 2, 0).numpy()
+    return picture[..., 0] if picture.shape[-1] == 1 else picture
