@@ -114,7 +114,11 @@ TABLES = {
                     "mnist-crowded",
                     "mnist-crowded",
                     "MIST",
-                    Experiment("mist-classify-crowded", "mist-classify-mnist", {"data": {"layout": "mnist-crowded"}}),
+                    Experiment(
+                        "mist-classify-crowded",
+                        "mist-classify-mnist",
+                        {"data": {"layout": "mnist-crowded"}, "run": {"steps": 2400}},
+                    ),
                 ),
             ),
         ),

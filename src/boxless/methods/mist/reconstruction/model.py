@@ -109,7 +109,8 @@ class MistReconstructor(MistModel):
     def _rebuilt(images: Tensor, patches: Tensor, found: Extracted) -> Tensor:
         """The background of the images, and what is no mere filler of the patches on it."""
         shown = patches * found.valid[..., None, None, None]
-        return background_of(images) + synthesize(shown, found.keypoints, (images.shape[2], images.shape[3]))
+        pasted: Tensor = synthesize(shown, found.keypoints, (images.shape[2], images.shape[3]))
+        return background_of(images) + pasted
 
     def code(self, images: Tensor, keypoints: Keypoints) -> tuple[Tensor, Tensor]:
         """The decoded patches (B, N, C, P, P) at these keypoints, and their codes (B, N, F), float32."""
@@ -139,8 +140,8 @@ class MistReconstructor(MistModel):
         return torch.cat([encode(images, Keypoints(*chunk)) for chunk in chunks], dim=1)
 
     def _encode(self, images: Tensor, keypoints: Keypoints) -> Tensor:
-        codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints)).float().flatten(1)
-        return codes.unflatten(0, keypoints.sides.shape)
+        codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints))
+        return codes.float().reshape(*keypoints.sides.shape, -1)
 
     def _encode_cuts(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         return self._encode(*self.squares(images, keypoints)).view(*keypoints.sides.shape, -1)
@@ -170,8 +171,7 @@ class MistReconstructor(MistModel):
 
         def rebuilt(batch: Tensor) -> Tensor:
             found = self.find_peaks(batch, k, None)
-            image: Tensor = self._rebuilt(batch, self.code(batch, found.keypoints)[0], found)
-            return image.clamp(0.0, 1.0)
+            return self._rebuilt(batch, self.code(batch, found.keypoints)[0], found)
 
         if isinstance(images, list | tuple):
             return [_picture(synthesis) for synthesis in self.map_images(images, rebuilt)]
@@ -179,6 +179,6 @@ class MistReconstructor(MistModel):
 
 
 def _picture(synthesis: Tensor) -> NDArray[np.float32]:
-    """(C, H, W) to (H, W), or (H, W, C) where there are colours."""
-    picture: NDArray[np.float32] = synthesis.permute(1, 2, 0).numpy()
+    """(C, H, W) to (H, W) in [0, 1], or (H, W, C) where there are colours."""
+    picture: NDArray[np.float32] = synthesis.clamp(0.0, 1.0).permute(1, 2, 0).numpy()
     return picture[..., 0] if picture.shape[-1] == 1 else picture
