@@ -27,6 +27,16 @@ def uniforms(key: tuple[int, ...], indices: Tensor, count: int) -> Tensor:
     return _shift(bits, 11).double() * 2.0**-53
 
 
+def normals(key: tuple[int, ...], indices: Tensor, count: int) -> Tensor:
+    """``count`` normal numbers of mean 0 and deviation 1 for each index, see :func:`uniforms`; by Box and Muller.
+
+    Returns:
+        (B, count) float64.
+    """
+    draws = uniforms(key, indices, 2 * count)
+    return torch.sqrt(-2 * torch.log1p(-draws[:, :count])) * torch.cos(2 * torch.pi * draws[:, count:])
+
+
 _GOLDEN = -0x61C8864680B583EB  # the constants of SplitMix64 as signed 64-bit numbers
 _FIRST = -0x40A7B892E31B1A47
 _SECOND = -0x6B2FB644ECCEEE15

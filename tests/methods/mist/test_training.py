@@ -13,13 +13,14 @@ from torch.utils.data import DataLoader
 
 from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
+from boxless.data.hashing import normals
 from boxless.data.scenes import Layout, SceneGenerator
 from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.methods.mist.config import MistClassifierTrainingConfig
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import content_centers, register
-from boxless.methods.mist.training import LONGEST_MOVE, foreground_of
+from boxless.methods.mist.training import JITTER, LONGEST_MOVE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
 from boxless.ops.patches import crop, paste
@@ -41,7 +42,13 @@ GRADIENT = MistClassifierTrainingConfig(
     averaging=0.0,
 )
 REGISTRATION = replace(
-    GRADIENT, keypoint_step="registration", keypoint_rate=0.7, candidates=2, target_sigma=1.0, reconstruction=0.5
+    GRADIENT,
+    keypoint_step="registration",
+    keypoint_rate=0.7,
+    candidates=2,
+    jitter=0.1,
+    target_sigma=1.0,
+    reconstruction=0.5,
 )
 
 
@@ -164,8 +171,12 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         adam([*hand.classifier.parameters(), *decoder.parameters()], RATES[0]),
         adam(hand.heatmap_net.parameters(), RATES[1]),
     )
-    for batch in steps:
-        heatmap, places = detected(hand, batch, K + 2)
+    for index, batch in enumerate(steps):
+        heatmap, peaks = detected(hand, batch, K + 2)
+        shifts = normals((JITTER, index), torch.arange(4 * (K + 2)), 2).view(4, K + 2, 2).float()
+        places = peaks + 0.1 * SIZE * shifts
+        places = torch.stack((places[..., 0].clamp(0, SIDE - 1), places[..., 1].clamp(0, 55)), dim=-1)
+        assert (places - peaks).norm(dim=-1).mean() > 1.0
         sizes = torch.full_like(places, SIZE)
         images = batch.images - batch.images.flatten(1).median(1).values.view(-1, 1, 1, 1)
 
@@ -180,7 +191,9 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         chosen = Keypoints(places[:, :K], sizes[:, :K, 0])
         moved = register(patches[:, :K], chosen, images, 2, 0.7).centers
         offsets = content_centers(patches[:, :K], chosen) - places[:, :K]
-        moved = moved + offsets * (1 / offsets.norm(dim=-1, keepdim=True)).clamp(max=1.0)
+        moves = (moved + offsets - places[:, :K]).clamp(-LONGEST_MOVE, LONGEST_MOVE)
+        moved = places[:, :K] + moves
+        moved = torch.stack((moved[..., 0].clamp(0, SIDE - 1), moved[..., 1].clamp(0, 55)), dim=-1)
         heights = relative_worth(worth(images, synthesis, patches, Keypoints(places, sizes[..., 0]), K), K)
         y, x = torch.meshgrid(torch.arange(56.0), torch.arange(float(SIDE)), indexing="ij")
         target = torch.zeros_like(heatmap)

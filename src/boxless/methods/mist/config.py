@@ -142,6 +142,8 @@ class MistTrainingConfig:
             else on the moved ones (2021). A registration always comes after, as it moves what the task decoded.
         candidates: with "registration", peaks beside the K that are judged too; all become targets of the heatmap by
             what they are worth (see ``boxless.methods.mist.worth``).
+        jitter: with "registration", standard deviation of a shift of each patch off its peak, in sides of its box: the
+            task network sees objects off the middle, as it will where a peak is not quite right, and shows where.
         target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
         trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
@@ -156,6 +158,7 @@ class MistTrainingConfig:
     keypoint_steps: int = 1
     task_first: bool = False
     candidates: int = 3
+    jitter: float = 0.075
     target_sigma: float = 1.0
     trust: float = 5.0
     averaging: float = 0.998
@@ -168,7 +171,7 @@ class MistTrainingConfig:
         for name in ("heatmap_rate", "task_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is a learning rate above 0, not {getattr(self, name)}.")
-        for name in ("warmup", "keypoint_rate", "candidates", "target_sigma", "trust"):
+        for name in ("warmup", "keypoint_rate", "candidates", "jitter", "target_sigma", "trust"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not negative, as {getattr(self, name)} is.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from boxless.data.batch import Batch
+from boxless.data.hashing import normals
 from boxless.engine.module import TrainingModule
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import heatmap_loss
@@ -19,6 +20,7 @@ from boxless.ops.lifting import lift
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
+JITTER = 7  # keeps its random numbers apart from others
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
 
 
@@ -98,7 +100,7 @@ class MistTraining(TrainingModule):
         self._set_rates()
         responses = self._responses(batch)  # H_η(I)
         if self.settings.keypoint_step == "registration":
-            candidates = self._detect(batch, responses, self.settings.candidates)
+            candidates = self._jittered(batch, self._detect(batch, responses, self.settings.candidates))
             task = self._step_task(batch, candidates)
             keypoints, heights = self._register(batch, candidates, task)
         else:
@@ -125,6 +127,13 @@ class MistTraining(TrainingModule):
         self.model.peak_height.lerp_(found.heights[:, :k].mean(), 1.0 if self.steps_done == 0 else 0.02)
         keypoints: Keypoints = found.keypoints
         return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
+
+    def _jittered(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
+        """Keypoints shifted at random, keyed by the step; they stay within the image."""
+        places = torch.arange(keypoints.sides.numel(), device=keypoints.sides.device)
+        normal = normals((JITTER, self.steps_done), places, 2).view_as(keypoints.centers).to(keypoints.centers.dtype)
+        shifts = self.settings.jitter * keypoints.sizes * normal
+        return Keypoints(_inside(batch, keypoints.centers + shifts), keypoints.sides)
 
     def _step_task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """τ ← a step on L_task."""
@@ -162,8 +171,7 @@ class MistTraining(TrainingModule):
         )
         offsets = content_centers(patches, before) - before.centers
         self.note("keypoints/offset", offsets.norm(dim=-1))
-        centered = moved.centers + offsets / offsets.norm(dim=-1, keepdim=True).clamp_min(1.0)  # by a pixel at most
-        moved = self._within(batch, before, Keypoints(centered, moved.sides))
+        moved = self._within(batch, before, Keypoints(moved.centers + offsets, moved.sides))
         merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]
         return Keypoints(*merged), relative_worth(shares, k)
 
@@ -171,9 +179,7 @@ class MistTraining(TrainingModule):
         """Keypoints moved by no more than LONGEST_MOVE, kept within the image and the scales."""
         moves = (after.centers - before.centers).clamp(-LONGEST_MOVE, LONGEST_MOVE)
         self.note("keypoints/move", moves.norm(dim=-1))
-        height, width = batch.images.shape[2:]
-        extents = batch.extents if batch.extents is not None else moves.new_tensor([[height, width]])
-        centers = torch.minimum((before.centers + moves).clamp_min(0.0), extents.flip(-1).unsqueeze(1) - 1.0)
+        centers = _inside(batch, before.centers + moves)
         if not self._several_scales:
             return Keypoints(centers, before.sides)
         limits = self.model.scale_sides(moves)
@@ -206,6 +212,13 @@ class MistTraining(TrainingModule):
         for optimizer, rate in zip(self._both_optimizers(), rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
+
+
+def _inside(batch: Batch, centers: Tensor) -> Tensor:
+    """Points (B, K, 2), those outside of their image moved to its border."""
+    height, width = batch.images.shape[2:]
+    extents = batch.extents if batch.extents is not None else centers.new_tensor([[height, width]])
+    return torch.minimum(centers.clamp_min(0.0), extents.flip(-1).unsqueeze(1) - 1.0)
 
 
 def foreground_of(batch: Batch) -> Tensor:

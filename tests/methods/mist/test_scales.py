@@ -1,0 +1,117 @@
+"""Scale space: one network at several scales, sizes told between them, both versions of the paper."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+
+from boxless.data.batch import Batch
+from boxless.methods.mist.classification.training import MistClassifierTraining
+from boxless.methods.mist.config import MistClassifierTrainingConfig
+from boxless.methods.mist.model import Keypoints
+from boxless.ops.lifting import lift
+from tests.engine.bare import fit
+from tests.methods.mist.small import Brightness, small_model, spots, spotting_model
+
+pytestmark = pytest.mark.usefixtures("exact")
+
+SCALES = (0.75, 1.0, 1.5, 2.0)
+
+
+@pytest.mark.parametrize("pooling", ["softmax", "sum"])
+def test_the_peaks_of_lifted_keypoints_are_the_keypoints_with_their_sizes(pooling: Any) -> None:
+    model = small_model(scales=SCALES, scale_pooling=pooling, border=0)
+    centers = torch.tensor([[[10.0, 8.0], [30.0, 9.0], [21.0, 22.0]], [[5.0, 25.0], [40.0, 4.0], [22.0, 14.0]]])
+    sides = torch.tensor([[6.0, 9.5, 16.0], [7.0, 8.0, 13.1]])
+    responses = lift(centers, sides, model.scale_sides(centers), (30, 44), None)
+    found = model.extract(responses, 3).keypoints
+    for sample in range(2):
+        distance = torch.cdist(centers[sample], found.centers[sample])
+        assert distance.min(1).values.tolist() == [0.0, 0.0, 0.0]
+        torch.testing.assert_close(found.sides[sample][distance.argmin(1)], sides[sample])
+
+
+def test_the_scores_of_a_scale_are_those_of_the_image_made_smaller_by_it() -> None:
+    """Twice the image at twice the scale: the same scores at the same places of the scene."""
+    model = spotting_model(scales=(1.0, 2.0), object_size=6.0)
+    image = spots([(12.0, 9.0), (31.0, 18.0)])[None]
+    double = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
+    small = model._scores(image, 1.0, model.heatmap_net)
+    large = model._scores(double, 2.0, model.heatmap_net)
+    assert large.shape == (1, 1, 60, 88)
+    back = F.interpolate(large, scale_factor=0.5, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(back, small, rtol=0.1, atol=0.02)
+    assert not torch.allclose(model._scores(double, 1.0, model.heatmap_net), large, atol=0.05)
+
+
+def test_a_scale_of_one_changes_nothing() -> None:
+    one, several = spotting_model(), spotting_model(scales=(1.0, 1.5))
+    image = spots([(12.0, 9.0), (31.0, 18.0)])[None]
+    torch.testing.assert_close(several.responses(image)[:, :1], one.responses(image))
+
+
+def test_2018_divides_by_the_sum_over_scales_and_takes_the_highest() -> None:
+    model = small_model(scales=(1.0, 2.0), scale_pooling="sum")
+    responses = torch.rand(2, 2, 6, 7, generator=torch.Generator().manual_seed(0))
+    expected = torch.maximum(responses[:, 0], responses[:, 1]) / (responses[:, 0] + responses[:, 1] + 1e-6)
+    torch.testing.assert_close(model.pool(responses), expected)
+
+
+def test_in_tiles_a_large_image_gives_nearly_the_same() -> None:
+    """But for the places of pixels in a resized tile, which are not those of the resized image."""
+    places = [(float(x), float(y)) for x in range(60, 640, 97) for y in range(50, 560, 101)]
+    image = spots([(0.0, 0.0)] * 0 + places[:9], height=560, width=640)[None]
+    model = spotting_model(scales=(1.0, 1.5), instances=9, suppression_size=21)
+    tiled = model._responses_of_any_size(image)
+    assert isinstance(model.heatmap_net, Brightness)
+    whole = model.responses(image)
+    assert (tiled - whole).abs().max() < 0.05 * whole.max()
+    found, expected = model.extract(tiled, 9).keypoints, model.extract(whole, 9).keypoints
+    order = [np.lexsort(one.centers[0].round().numpy().T) for one in (found, expected)]
+    torch.testing.assert_close(found.centers[0][order[0]], expected.centers[0][order[1]], rtol=0.0, atol=1.0)
+
+
+SETTINGS = {
+    "2021, registration": MistClassifierTrainingConfig(averaging=0.0),
+    "2021": MistClassifierTrainingConfig(keypoint_step="gradient", keypoint_rate=300.0, reconstruction=0.0),
+    "2018": MistClassifierTrainingConfig(
+        keypoint_step="gradient",
+        keypoint_rate=300.0,
+        keypoint_steps=2,
+        task_first=True,
+        task_loss="cross-entropy",
+        reconstruction=0.0,
+        target_sigma=0.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_training_takes_steps_and_sizes_stay_within_the_scales(name: str) -> None:
+    pooling: Any = "sum" if name == "2018" else "softmax"
+    model = small_model(scales=SCALES, scale_pooling=pooling).train()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    images = torch.stack((spots([(12.0, 9.0), (31.0, 18.0)]), spots([(30.0, 8.0), (10.0, 20.0)])))
+    batch = Batch(images, torch.tensor([[0, 1], [1, 2]]))
+    training = MistClassifierTraining(model, replace(SETTINGS[name], warmup=1), 3, compile=False)
+    fit(training, DataLoader([batch] * 3, batch_size=None))  # type: ignore[arg-type]
+    changed = [not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True)]
+    assert sum(changed) > 0.9 * len(changed)
+    found = model.eval().detect(images[0])
+    assert ((found.sizes >= 8.0 * SCALES[0] - 1e-4) & (found.sizes <= 8.0 * SCALES[-1] + 1e-4)).all()
+    assert np.array_equal(found.sizes[:, 0], found.sizes[:, 1])
+
+
+def test_growth_is_limited_and_ends_within_the_scales() -> None:
+    training = MistClassifierTraining(small_model(scales=SCALES), SETTINGS["2021"], 1, compile=False)
+    batch = Batch(torch.zeros(1, 1, 30, 44), torch.zeros(1, 3, dtype=torch.int64))
+    places = torch.full((1, 3, 2), 15.0)
+    before, after = (
+        Keypoints(places, torch.tensor([[8.0, 7.0, 15.0]])),
+        Keypoints(places, torch.tensor([[19.0, 5.0, 17.5]])),
+    )
+    assert training._within(batch, before, after).sides.tolist() == [[11.0, 6.0, 16.0]]
