@@ -55,9 +55,7 @@ def read_digit_struct(path: Path) -> list[tuple[str, list[Digit]]]:
     try:
         import h5py
     except ImportError as error:
-        raise BoxlessError(
-            f"{path} is an HDF5 file, which h5py reads; install it with: pip install 'boxless[hdf5]'."
-        ) from error
+        raise BoxlessError(f"{path} needs the package h5py: pip install boxless[hdf5].") from error
     found: list[tuple[str, list[Digit]]] = []
     problems = []
     try:

@@ -115,7 +115,7 @@ def _cuts(boxes: NDArray[np.float64], rectangles: NDArray[np.int64]) -> NDArray[
     starts, ends = boxes[:, :2], boxes[:, 2:]
     touches = ((ends > low + _ROUNDING) & (starts < high - _ROUNDING)).all(axis=2)
     holds = ((starts >= low - _ROUNDING) & (ends <= high + _ROUNDING)).all(axis=2)
-    cuts: NDArray[np.bool_] = (touches & ~holds).any(axis=1)
+    cuts: NDArray[np.bool_] = np.any(touches & ~holds, axis=1)
     return cuts
 
 
