@@ -133,7 +133,8 @@ def cropped(
         UnreadableImage: an image is broken; leave these out beforehand (``check_images``).
     """
     for name, image in images.items():
-        assert image.truth is not None  # for the type checker: ``suitable_images`` has seen to it
+        if image.truth is None:
+            raise ValueError(f"a crop is chosen by its objects, and those of {name} are not known")
         rectangle = random_crop(image.truth, seed, _index(name))
         crop = cut(to_tensor(image.path, channels=3), rectangle)
         size = with_shorter_edge(rectangle.height, rectangle.width, edge)
