@@ -74,9 +74,9 @@ def mixture_weights(descriptors: Tensor, prototypes: Tensor, floor: float = 0.01
         members = torch.nn.functional.one_hot(nearest, len(prototypes)).to(points.dtype)  # (N, M)
         counts = members.sum(0)
         means = members.T @ points / counts.clamp_min(1).unsqueeze(-1)
-        spread = members.T @ (points - means[nearest]).square().sum(-1) / counts.clamp_min(1)
+        spread: Tensor = members.T @ (points - means[nearest]).square().sum(-1) / counts.clamp_min(1)
         variances = torch.where(counts > 0, spread, 1.0)
-        alpha = counts / len(points) + variances.var(correction=0) + floor
+        alpha: Tensor = counts / len(points) + variances.var(correction=0) + floor
         return alpha / alpha.sum()
 
 
@@ -155,7 +155,8 @@ def wasserstein_1d(first: Tensor, second: Tensor) -> Tensor:
     starts = torch.nn.functional.pad(ends[:-1], (1, 0))
     width = ((ends - starts).double() / (n * m)).to(first)
     gap = first[..., (starts // m).to(first.device)] - second[..., (starts // n).to(first.device)]
-    return (gap.square() * width).sum(dim=-1)
+    cost: Tensor = gap.square() * width
+    return cost.sum(dim=-1)
 
 
 def _at_least_float32(values: Tensor) -> Tensor:
