@@ -55,15 +55,15 @@ class TestPointsAndImagesAgree:
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("ranges", [WEAK, STRONG])
     def test_warped_point_lands_where_the_warped_image_shows_it(self, ranges: WarpRange, size: tuple[int, int]) -> None:
-        warp = drawn(ranges, 200, size)
-        points = 10 + random(200, 2, seed=1) * (torch.tensor([size[1], size[0]]) - 21)
+        warp = drawn(ranges, 100, size)
+        points = 10 + random(100, 2, seed=1) * (torch.tensor([size[1], size[0]]) - 21)
         landed = warp_points(points.unsqueeze(1), warp)[:, 0]
         span = torch.tensor([size[1] - 1, size[0] - 1])
         kept = ((landed > 8) & (landed < span - 8)).all(dim=-1)  # the whole blob is on the canvas
         # a blob that a curved map deforms has its centroid off by σ² times the curvature: extrapolated to σ = 0
         narrow, wide = (centroid(warp_images(blob(points, size, sigma), warp)) for sigma in (0.8, 1.6))
         shown = (4 * narrow - wide) / 3
-        assert kept.sum() > 150
+        assert kept.sum() > 70
         assert (landed - points)[kept].abs().max() > 2  # they do move
         assert (landed - shown)[kept].abs().max() < 0.1
 

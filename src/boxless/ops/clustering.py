@@ -5,6 +5,8 @@ Conventions
     between neighbours are small differences.
 """
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -74,9 +76,9 @@ def mixture_weights(descriptors: Tensor, prototypes: Tensor, floor: float = 0.01
         members = torch.nn.functional.one_hot(nearest, len(prototypes)).to(points.dtype)  # (N, M)
         counts = members.sum(0)
         means = members.T @ points / counts.clamp_min(1).unsqueeze(-1)
-        spread: Tensor = members.T @ (points - means[nearest]).square().sum(-1) / counts.clamp_min(1)
+        spread = members.T @ (points - means[nearest]).square().sum(-1) / counts.clamp_min(1)
         variances = torch.where(counts > 0, spread, 1.0)
-        alpha: Tensor = counts / len(points) + variances.var(correction=0) + floor
+        alpha = counts / len(points) + variances.var(correction=0) + floor
         return alpha / alpha.sum()
 
 
@@ -99,7 +101,7 @@ def sample_prototypes(
     chosen = torch.multinomial(weights.detach().to(there), count, replacement=True, generator=generator)
     noise = torch.randn(count, prototypes.shape[1], generator=generator, device=there)
     centers = _at_least_float32(prototypes)[chosen.to(prototypes.device)]
-    return centers + variance**0.5 * noise.to(centers)
+    return centers + math.sqrt(variance) * noise.to(centers)
 
 
 def random_projections(count: int, dimensions: int, generator: Generator) -> Tensor:
