@@ -30,8 +30,9 @@ class WarpRange:
     """What random warps are drawn from. Lengths are in units of half of the image's shorter side.
 
     TUSK's weak warp is ``WarpRange(0.98, 0.02, 0.05, 0.02, 0.03)``, its strong one on MNIST
-    ``WarpRange(0.95, 0.05, 0.25, 0.01, 0.1)`` (release). With four control points a side, a jitter of 0.1 shrank no
-    neighbourhood by more than a half in 4,000 warps, and one of 0.2 folded none; with five, 0.2 folds.
+    ``WarpRange(0.95, 0.05, 0.25, 0.01, 0.1)`` (release). Of 4,000 warps of a square by jitter alone, with
+    four control points a side, none shrank a neighbourhood below 0.47 of its area at 0.1, nor folded at 0.2; with five,
+    0.15 folds.
 
     Attributes:
         scale: the share of the source's frame that the warped image shows: below 1 it looks closer.
