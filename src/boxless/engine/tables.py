@@ -60,12 +60,14 @@ class Table:
         title: what it shows.
         measures: name in ``Evaluation.metrics()`` to the name in the table.
         rows: of it.
+        errors: the measures are errors, plain numbers of which lower is better; else shares, shown in percent.
     """
 
     name: str
     title: str
     measures: Mapping[str, str]
     rows: tuple[Row, ...]
+    errors: bool = False
 
     def row(self, key: str) -> Row:
         """The row of that key.
@@ -79,12 +81,36 @@ class Table:
         raise BoxlessError(f"{self.name} has no row {key}; its rows are {', '.join(row.key for row in self.rows)}.")
 
 
+def _rebuilding(layout: str) -> Experiment:
+    name = f"mist-reconstruct-{layout}"
+    return Experiment(name, name)
+
+
 HARD = Experiment("mist-classify-mnist", "mist-classify-mnist")
 DETECTION = {"localization": "IOU 50 %", "classification": "Classif.", "both": "Both"}
 
 TABLES = {
     table.name: table
     for table in (
+        Table(
+            "mist-table1",
+            "MIST, table 1: images rebuilt from patches that are found without any label",
+            {"rmse": "RMSE in [0, 1]"},
+            (
+                Row("mnist-easy", "mnist-easy", "MIST", _rebuilding("mnist-easy"), (0.038,), (0.030,)),
+                Row("mnist-hard", "mnist-hard", "MIST", _rebuilding("mnist-hard"), (0.053,), (0.045,)),
+                Row("gabor", "Gabor noise, K = 16", "MIST", None, (0.095,), (0.080,)),
+                Row("mnist-easy-grid", "mnist-easy", "grid", None, (0.039,)),
+                Row("mnist-hard-grid", "mnist-hard", "grid", None, (0.062,)),
+                Row("mnist-easy-channel-wise", "mnist-easy", "channel-wise", None, (0.042,)),
+                Row("mnist-hard-channel-wise", "mnist-hard", "channel-wise", None, (0.128,)),
+                Row("mnist-easy-esl16", "mnist-easy", "Esl16", None, (0.100,)),
+                Row("mnist-hard-esl16", "mnist-hard", "Esl16", None, (0.154,)),
+                Row("mnist-easy-zha18", "mnist-easy", "Zha18", None, (0.169,)),
+                Row("mnist-hard-zha18", "mnist-hard", "Zha18", None, (0.191,)),
+            ),
+            errors=True,
+        ),
         Table(
             "mist-table2",
             "MIST, tables 2 and 3: digits found and named, learned from counts",

@@ -32,7 +32,7 @@ def makings_of(results: Sequence[Result | None]) -> list[str]:
 
 def title_of(table: Table) -> str:
     """What the table shows, and what its numbers are."""
-    return f"{table.title} ({' / '.join(table.measures.values())}, in percent)"
+    return f"{table.title} ({' / '.join(table.measures.values())}{'' if table.errors else ', in percent'})"
 
 
 def with_tables(text: str, parts: Parts, where: str) -> str:
@@ -53,24 +53,26 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
     return [
         row.data,
         row.method,
-        _percents(ours, digits=2),
-        _percents(row.paper),
-        _percents(row.goal),
-        NOTHING if ours is None else _reached(ours, row),
+        _shown(table, ours, digits=2),
+        _shown(table, row.paper),
+        _shown(table, row.goal),
+        NOTHING if ours is None else _reached(table, ours, row),
     ]
 
 
-def _percents(shares: Sequence[float] | None, digits: int = 1) -> str:
-    """ "97.8 / 98.8 / 97.5"."""
-    if shares is None:
+def _shown(table: Table, values: Sequence[float] | None, digits: int = 1) -> str:
+    """ "97.8 / 98.8 / 97.5" of shares, "0.0530" of an error."""
+    if values is None:
         return NOTHING
-    return " / ".join(f"{100 * share:.{digits}f}" if math.isfinite(share) else NOTHING for share in shares)
+    factor, digits = (1, digits + 2) if table.errors else (100, digits)
+    return " / ".join(f"{factor * value:.{digits}f}" if math.isfinite(value) else NOTHING for value in values)
 
 
-def _reached(ours: Sequence[float], row: Row) -> str:
-    """What ours is at least, in every measure that has a mark."""
+def _reached(table: Table, ours: Sequence[float], row: Row) -> str:
+    """What ours is at least (of errors: at most), in every measure that has a mark."""
+    sign = -1 if table.errors else 1
     for name, marks in (("goal", row.goal), ("paper", row.paper)):
-        if marks is not None and all(value >= mark for value, mark in zip(ours, marks, strict=False)):
+        if marks is not None and all(sign * value >= sign * mark for value, mark in zip(ours, marks, strict=False)):
             return name
     return NOTHING if row.goal is None and row.paper is None else "not yet"
 
