@@ -158,7 +158,7 @@ class MistTrainingConfig:
     keypoint_steps: int = 1
     task_first: bool = False
     candidates: int = 3
-    jitter: float = 0.075
+    jitter: float = 0.03
     target_sigma: float = 1.0
     trust: float = 5.0
     averaging: float = 0.998
