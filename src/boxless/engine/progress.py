@@ -50,7 +50,7 @@ class TrainingProgress(Callback):
             percents.append(f"rmse {shown['val/rmse']:.4f}")
         losses = [f"{name[5:]} {value:.4g}" for name, value in shown.items() if name.startswith("loss/")]
         self.console.print(
-            f"step {done:,} of {self.steps:,}: {', '.join(percents + losses)}; "
+            f"step {done:,} of {self.steps:,}: {', '.join(percents)}; losses: {', '.join(losses)}; "
             f"{self._rate(done):.2f} steps/s, {_clock(time.monotonic() - self._began)} gone, {_clock(left)} left",
             soft_wrap=True,
         )
