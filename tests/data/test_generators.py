@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from boxless.data.gabor import GaborGenerator, GaborNoise
-from boxless.data.generators import SCENES, generator_of
+from boxless.data.generators import SCENES, Generator, generator_of
 from boxless.data.glyphs import load_glyphs
 from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
 from boxless.data.scenes import LAYOUTS, SceneGenerator
@@ -13,7 +13,7 @@ GLYPHS = load_glyphs("digits", "test")
 
 def test_every_kind_of_layout_has_its_generator_with_seed_and_stream() -> None:
     indices = torch.arange(3)
-    pairs = [
+    pairs: list[tuple[str, Generator]] = [
         ("mnist-hard", SceneGenerator(GLYPHS, LAYOUTS["mnist-hard"], 4, 2)),
         ("mnist-scales", ScaledSceneGenerator(GLYPHS, ScaledLayout(), 4, 2)),
         ("extended-mnist", VaryingSceneGenerator(GLYPHS, VaryingLayout(), 4, 2)),

@@ -15,7 +15,7 @@ from boxless.data.glyphs import Glyphs
 from boxless.data.hashing import uniforms
 from boxless.errors import BoxlessError
 
-DARTS = 128  # tried for each glyph before its scene starts anew
+DARTS = 64  # tried for each glyph before its scene starts anew
 TRIES = 8  # of a scene with the same sides
 SETS = 100  # of sides tried at most
 

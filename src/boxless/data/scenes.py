@@ -170,5 +170,5 @@ class SceneGenerator:
         home = centers.double() - (tile - 1) / 2  # of the corners, (cells, 2)
         low, high = (special.ndtr((limit - home) / (cell / 8)) for limit in (first - 0.5, last + 0.5))
         draws = uniforms((*self.key, 1), indices, 2 * len(cells)).view(len(indices), len(cells), 2)
-        normal = special.ndtri(low + draws * (high - low))
+        normal: Tensor = special.ndtri(low + draws * (high - low))
         return (home + normal * cell / 8).clamp(first, last).round().long()
