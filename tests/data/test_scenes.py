@@ -191,6 +191,36 @@ class TestGrid:
         others = torch.corrcoef(places(batch)[0].flatten(1).T) - torch.eye(18)
         assert others.abs().max() < 4.5 / math.sqrt(1000)
 
+    def test_noise_is_cut_off_at_the_border_not_heaped_up_there(self) -> None:
+        """Left edges of the left tiles, as top edges of the upper: Gaussian about −0.67, cut at −4, in closed form."""
+        batch = SceneGenerator(random_glyphs(), LAYOUTS["mnist-easy"]).compose(torch.arange(1000))
+        edges = (places(batch)[0] - 13.5).view(1000, 3, 3, 2)
+        outer = torch.cat((edges[:, :, 0, 0], edges[:, 0, :, 1])).flatten()
+        cell = 80 / 3
+        home = cell / 2 - 14
+
+        def below(place: float) -> float:
+            return 0.5 * (1 + math.erf((place - home) / (cell / 8) / math.sqrt(2)))
+
+        for edge in range(-4, 5):
+            share = (below(edge + 0.5) - below(edge - 0.5)) / (1 - below(-4.5))
+            found = (outer == edge).float().mean().item()
+            assert found == pytest.approx(share, abs=4 * math.sqrt(share / 6000))
+
+    @pytest.mark.parametrize("draw", [0.0, 1 - 2**-53])
+    @pytest.mark.parametrize("tile", [2, 28])
+    def test_lowest_and_highest_draw_stay_on_the_canvas(
+        self, tile: int, draw: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def uniforms(key: tuple[int, ...], indices: Tensor, count: int) -> Tensor:
+            return torch.full((len(indices), count), draw, dtype=torch.float64)
+
+        monkeypatch.setattr("boxless.data.scenes.uniforms", uniforms)
+        glyphs = random_glyphs(tile, min(tile, 20))
+        centers, sizes = places(SceneGenerator(glyphs, LAYOUTS["mnist-easy"]).compose(torch.arange(1)))
+        assert (centers - sizes / 2).min() >= -0.5
+        assert (centers + sizes / 2).max() <= 79.5
+
     def test_grid_that_its_glyphs_do_not_fill_is_reported(self) -> None:
         with pytest.raises(BoxlessError, match=r"A grid of 3 holds 9 glyphs, not \(3, 9\)"):
             SceneGenerator(random_glyphs(), Layout(counts=(3, 9), grid=3))

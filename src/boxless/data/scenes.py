@@ -5,10 +5,11 @@ Conventions
     pixels, so an even tile has its centre half way between two pixels.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, special
 
 from boxless.data.batch import Batch
 from boxless.data.glyphs import Glyphs
@@ -26,7 +27,7 @@ class Layout:
         side: of the square canvas, in pixels.
         margin: least distance of a centre from the border, in pixels.
         grid: instead of random places, cells of a ``grid``×``grid`` grid in reading order, classes sorted,
-            centres moved by Gaussian noise of an eighth of the cell.
+            centres moved by Gaussian noise of an eighth of the cell, cut off where a digit would leave the canvas.
         crowding: standard deviation, in pixels, of the crowd around one random point of the canvas; 0 for no crowd.
     """
 
@@ -71,6 +72,7 @@ class SceneGenerator:
                 f"A grid of {layout.grid} holds {layout.grid**2} glyphs, not {layout.counts}; set counts."
             )
         self.glyphs = glyphs
+        self.class_names = glyphs.class_names
         self.layout = layout
         self.key = (seed, stream)
 
@@ -162,9 +164,11 @@ class SceneGenerator:
         cell = layout.side / layout.grid
         cells = torch.arange(layout.grid**2)
         centers = (torch.stack((cells % layout.grid, cells // layout.grid), dim=-1) + 0.5) * cell - 0.5
-        draws = uniforms((*self.key, 1), indices, 4 * len(cells)).view(len(indices), len(cells), 2, 2)
-        normal = torch.sqrt(-2 * torch.log1p(-draws[..., 0])) * torch.cos(2 * torch.pi * draws[..., 1])  # Box–Muller
-        noisy = centers + normal * cell / 8
-        corners = (noisy - (tile - 1) / 2).round().long()
-        inside = self.glyphs.box / 2 - (tile - 1) / 2 - 0.5  # the digit itself stays on the canvas
-        return corners.clamp(int(inside), int(layout.side - 1 - (tile - 1) - inside))
+        # The digit itself stays on the canvas: outer glyphs have the noise cut off there, not heaped up at the border.
+        first = math.ceil((self.glyphs.box - tile) / 2)
+        last = layout.side - tile - first
+        home = centers.double() - (tile - 1) / 2  # of the corners, (cells, 2)
+        low, high = (special.ndtr((limit - home) / (cell / 8)) for limit in (first - 0.5, last + 0.5))
+        draws = uniforms((*self.key, 1), indices, 2 * len(cells)).view(len(indices), len(cells), 2)
+        normal: Tensor = special.ndtri(low + draws * (high - low))
+        return (home + normal * cell / 8).clamp(first, last).round().long()

@@ -1,0 +1,49 @@
+"""Every kind of composed scene by its name, and the generator of each."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from boxless.data.batch import Batch
+from boxless.data.gabor import GaborGenerator, GaborNoise
+from boxless.data.glyphs import Glyphs
+from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
+from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
+from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
+
+AnyLayout = Layout | ScaledLayout | VaryingLayout | GaborNoise
+
+SCENES: dict[str, AnyLayout] = {
+    **LAYOUTS,
+    "mnist-scales": ScaledLayout(),
+    "extended-mnist": VaryingLayout(),
+    "gabor-16": GaborNoise(counts=(16,)),
+    "gabor-36": GaborNoise(counts=(36,)),
+}
+
+
+class Generator(Protocol):
+    """Composes images by index, a pure function of (layout, glyphs, seed, stream, indices)."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    def compose(self, indices: Tensor) -> Batch:
+        """The images of these indices, (B,) int64."""
+        ...
+
+
+def generator_of(layout: AnyLayout, glyphs: Glyphs, seed: int = 0, stream: int = 0) -> Generator:
+    """The generator of a layout, of whatever kind; Gabor noise makes no use of the glyphs.
+
+    Raises:
+        BoxlessError: the layout has no room for what it lays down.
+    """
+    match layout:
+        case GaborNoise():
+            return GaborGenerator(layout, seed, stream)
+        case ScaledLayout():
+            return ScaledSceneGenerator(glyphs, layout, seed, stream)
+        case VaryingLayout():
+            return VaryingSceneGenerator(glyphs, layout, seed, stream)
+        case Layout():
+            return SceneGenerator(glyphs, layout, seed, stream)

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from boxless.data.gabor import GaborGenerator, GaborNoise
+from boxless.data.generators import SCENES, Generator, generator_of
+from boxless.data.glyphs import load_glyphs
+from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
+from boxless.data.scenes import LAYOUTS, SceneGenerator
+from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
+
+GLYPHS = load_glyphs("digits", "test")
+
+
+def test_every_kind_of_layout_has_its_generator_with_seed_and_stream() -> None:
+    indices = torch.arange(3)
+    pairs: list[tuple[str, Generator]] = [
+        ("mnist-hard", SceneGenerator(GLYPHS, LAYOUTS["mnist-hard"], 4, 2)),
+        ("mnist-scales", ScaledSceneGenerator(GLYPHS, ScaledLayout(), 4, 2)),
+        ("extended-mnist", VaryingSceneGenerator(GLYPHS, VaryingLayout(), 4, 2)),
+        ("gabor-16", GaborGenerator(GaborNoise(counts=(16,)), 4, 2)),
+        ("gabor-36", GaborGenerator(GaborNoise(counts=(36,)), 4, 2)),
+    ]
+    for name, direct in pairs:
+        assert torch.equal(
+            generator_of(SCENES[name], GLYPHS, 4, 2).compose(indices).images, direct.compose(indices).images
+        )
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_images_of_every_name_are_what_methods_expect(name: str) -> None:
+    generator = generator_of(SCENES[name], GLYPHS)
+    batch = generator.compose(torch.arange(4))
+    assert batch.images.dtype == torch.float32
+    assert batch.images.shape[1] == 1
+    assert batch.images.min() >= 0
+    assert 0.5 < batch.images.max() <= 1
+    assert batch.centers is not None
+    assert batch.sizes is not None
+    assert batch.centers.shape == batch.sizes.shape == (*batch.labels.shape, 2)
+    assert batch.centers.dtype == batch.sizes.dtype == torch.float32
+    assert batch.labels.max() < len(generator.class_names)
+    assert set((batch.labels >= 0).sum(1).tolist()) <= set(SCENES[name].counts)

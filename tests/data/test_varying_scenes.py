@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import Tensor
+
+from boxless.data.batch import Batch
+from boxless.data.glyphs import Glyphs
+from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
+from boxless.errors import BoxlessError
+
+
+def glyphs(tile: int = 28, box: int = 20) -> Glyphs:
+    """Ten random tiles, each a class of its own, so that a scene's labels say which tiles it holds."""
+    images = torch.randint(0, 256, (10, tile, tile), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return Glyphs(images, torch.arange(10), float(box), tuple("0123456789"))
+
+
+def places(batch: Batch) -> Tensor:
+    assert batch.centers is not None
+    return batch.centers
+
+
+def test_image_is_the_two_tiles_added_and_clipped() -> None:
+    generator = VaryingSceneGenerator(glyphs(), VaryingLayout())
+    batch = generator.compose(torch.arange(7, 12))
+    side = generator.side(torch.tensor(7))
+    tiles = glyphs().images
+    for b in range(5):
+        expected = torch.zeros(side, side)
+        for label, (x, y) in zip(batch.labels[b].tolist(), places(batch)[b].tolist(), strict=True):
+            left, top = int(x - 13.5), int(y - 13.5)
+            expected[top : top + 28, left : left + 28] += tiles[label] / 255
+        torch.testing.assert_close(batch.images[b, 0], expected.clamp(max=1), rtol=0, atol=1e-6)
+    assert (batch.labels >= 0).all()
+
+
+def test_the_same_batch_is_the_same_and_its_first_index_gives_the_side() -> None:
+    generator = VaryingSceneGenerator(glyphs(), VaryingLayout(), seed=2, stream=1)
+    indices = torch.tensor([5, 90, 31])
+    batch, again = generator.compose(indices), generator.compose(indices)
+    assert torch.equal(batch.images, again.images)
+    fewer = generator.compose(indices[:2])
+    assert torch.equal(fewer.images, batch.images[:2])
+    assert torch.equal(places(fewer), places(batch)[:2])
+
+
+def test_glyphs_of_an_index_are_the_same_on_any_canvas() -> None:
+    generator = VaryingSceneGenerator(glyphs(), VaryingLayout())
+    batches = [generator.compose(torch.tensor([first, 1000])) for first in range(12)]
+    assert len({batch.images.shape[-1] for batch in batches}) > 5
+    assert len({tuple(batch.labels[1].tolist()) for batch in batches}) == 1
+
+
+def test_seed_and_stream_make_other_scenes() -> None:
+    keys = ((0, 0), (1, 0), (0, 1), (1, 1))
+    labels = [VaryingSceneGenerator(glyphs(), VaryingLayout(), *key).compose(torch.arange(20)).labels for key in keys]
+    assert all(not torch.equal(labels[i], labels[j]) for i in range(4) for j in range(i))
+
+
+def test_all_sides_are_alike() -> None:
+    generator = VaryingSceneGenerator(glyphs(), VaryingLayout())
+    sides = torch.tensor([generator.side(index) for index in torch.arange(29 * 30)])
+    assert set(sides.tolist()) == set(range(56, 85))
+    counts = torch.bincount(sides)
+    assert ((counts[56:] - 30).square() / 30).sum() < 64.0  # 28 degrees of freedom: once in 10,000 above
+
+
+def test_tiles_lie_wholly_inside_and_anywhere_alike() -> None:
+    """A tile of 4 on 6 pixels has 3 × 3 places, and two tiles may take the same."""
+    batch = VaryingSceneGenerator(glyphs(4, 4), VaryingLayout(sides=(6, 6))).compose(torch.arange(900))
+    cells = (places(batch) - 1.5).long()
+    assert cells.min() == 0
+    assert cells.max() == 2
+    pairs = (cells[..., 1] * 3 + cells[..., 0]).unbind(dim=1)
+    for place in pairs:
+        counts = torch.bincount(place, minlength=9).double()
+        assert ((counts - 100).square() / 100).sum() < 31.9  # 8 degrees of freedom: once in 10,000 above
+    assert (pairs[0] == pairs[1]).float().mean().item() == pytest.approx(1 / 9, abs=4 * (8 / 81 / 900) ** 0.5)
+
+
+@pytest.mark.parametrize("sides", [(20, 84), (84, 56)])
+def test_sides_that_make_no_sense_are_reported(sides: tuple[int, int]) -> None:
+    with pytest.raises(BoxlessError, match="do not hold a tile of 28; change sides"):
+        VaryingSceneGenerator(glyphs(), VaryingLayout(sides=sides))
