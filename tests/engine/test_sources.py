@@ -13,7 +13,8 @@ from torch import Tensor
 
 from boxless.data.batch import Batch
 from boxless.data.folder import check_images, read_folder
-from boxless.data.glyphs import load_glyphs
+from boxless.data.glyphs import Glyphs, load_glyphs
+from boxless.data.scenes import SceneGenerator
 from boxless.engine.recipe import DataConfig
 from boxless.engine.sources import (
     Images,
@@ -129,8 +130,13 @@ def scenes_of(**data: Any) -> tuple[Scenes, Scenes]:
     return train, validation
 
 
+def glyphs_of(scenes: Scenes) -> Glyphs:
+    assert isinstance(scenes.generator, SceneGenerator)
+    return scenes.generator.glyphs
+
+
 def glyph_set(scenes: Scenes) -> set[bytes]:
-    return {image.numpy().tobytes() for image in scenes.generator.glyphs.images}
+    return {image.numpy().tobytes() for image in glyphs_of(scenes).images}
 
 
 def test_no_glyph_is_in_two_of_training_validation_and_test() -> None:
@@ -141,19 +147,19 @@ def test_no_glyph_is_in_two_of_training_validation_and_test() -> None:
     assert not sets[0] & sets[2]
     assert not sets[1] & sets[2]
     everything = load_glyphs("digits", "train")
-    assert len(train.generator.glyphs.labels) + len(validation.generator.glyphs.labels) == len(everything.labels)
+    assert len(glyphs_of(train).labels) + len(glyphs_of(validation).labels) == len(everything.labels)
 
 
 def test_validation_glyphs_are_of_every_class() -> None:
     _, validation = scenes_of()
-    assert set(validation.generator.glyphs.labels.tolist()) == set(range(10))
+    assert set(glyphs_of(validation).labels.tolist()) == set(range(10))
 
 
 def test_labels_of_the_parts_stay_with_their_glyphs() -> None:
     everything = load_glyphs("digits", "train")
     known = {image.numpy().tobytes(): label for image, label in zip(everything.images, everything.labels, strict=True)}
     for scenes in scenes_of():
-        glyphs = scenes.generator.glyphs
+        glyphs = glyphs_of(scenes)
         assert all(
             known[image.numpy().tobytes()] == label for image, label in zip(glyphs.images, glyphs.labels, strict=True)
         )

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from boxless.data.folder import Folder, read_folder
+from boxless.data.generators import SCENES
 from boxless.data.images import UnreadableImage, read_image
-from boxless.data.scenes import LAYOUTS
 from boxless.engine.recipe import Recipe
 from boxless.errors import BoxlessError
 from boxless.methods.registry import settings_types
@@ -54,7 +54,7 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     from_plain(kind, given | {"class_names": ["any"]}, "model")
     needs_labels = any(field.name == "class_names" and field.default is MISSING for field in fields(kind))
     if recipe.data.folder is None:
-        layout = LAYOUTS.get(recipe.data.layout)
+        layout = SCENES.get(recipe.data.layout)
         choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
     else:
         folder = read_folder(recipe.data.folder, labels_needed=needs_labels)

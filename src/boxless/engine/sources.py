@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from boxless.data.batch import Batch
 from boxless.data.folder import Folder, check_images, read_folder, split
+from boxless.data.generators import SCENES, AnyLayout, Generator, generator_of
 from boxless.data.glyphs import Glyphs, load_glyphs
 from boxless.data.hashing import uniforms
 from boxless.data.images import to_tensor
 from boxless.data.resize import centers_to_fitted, fit, pad_batch, sizes_to_fitted
-from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
 from boxless.engine.recipe import DataConfig
 from boxless.errors import BoxlessError
 
@@ -37,9 +37,9 @@ class Source(Protocol):
 class Scenes:
     """A fixed number of scenes, composed when asked for."""
 
-    def __init__(self, generator: SceneGenerator, size: int) -> None:
+    def __init__(self, generator: Generator, size: int) -> None:
         self.generator, self.size = generator, size
-        self.class_names = generator.glyphs.class_names
+        self.class_names = generator.class_names
 
     def __len__(self) -> int:
         return self.size
@@ -105,8 +105,8 @@ def training_sources(
     if data.folder is None:
         held_out = torch.arange(len(load_glyphs(data.glyphs, "train").labels)) % HELD_OUT == 0
         glyphs = load_glyphs(data.glyphs, "train")
-        train = SceneGenerator(_subset(glyphs, ~held_out), _layout(data), seed, TRAIN)
-        validation = SceneGenerator(_subset(glyphs, held_out), _layout(data), seed, VALIDATION)
+        train = generator_of(_layout(data), _subset(glyphs, ~held_out), seed, TRAIN)
+        validation = generator_of(_layout(data), _subset(glyphs, held_out), seed, VALIDATION)
         return Scenes(train, data.train_size), Scenes(validation, data.validation_size), []
     folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed))
     if not folder.images:
@@ -118,13 +118,13 @@ def training_sources(
 
 def scenes_of_test_glyphs(data: DataConfig, size: int, seed: int = 0) -> Scenes:
     """Scenes of test glyphs, which no training and no validation has seen."""
-    return Scenes(SceneGenerator(load_glyphs(data.glyphs, "test"), _layout(data), seed, TEST), size)
+    return Scenes(generator_of(_layout(data), load_glyphs(data.glyphs, "test"), seed, TEST), size)
 
 
-def _layout(data: DataConfig) -> Layout:
-    if data.layout not in LAYOUTS:
-        raise BoxlessError(f"There is no layout {data.layout!r}; there are {', '.join(LAYOUTS)}.")
-    layout = LAYOUTS[data.layout]
+def _layout(data: DataConfig) -> AnyLayout:
+    if data.layout not in SCENES:
+        raise BoxlessError(f"There is no layout {data.layout!r}; there are {', '.join(SCENES)}.")
+    layout = SCENES[data.layout]
     return layout if data.counts is None else replace(layout, counts=data.counts)
 
 

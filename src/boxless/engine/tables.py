@@ -99,7 +99,8 @@ TABLES = {
             (
                 Row("mnist-easy", "mnist-easy", "MIST", _rebuilding("mnist-easy"), (0.038,), (0.030,)),
                 Row("mnist-hard", "mnist-hard", "MIST", _rebuilding("mnist-hard"), (0.053,), (0.045,)),
-                Row("gabor", "Gabor noise, K = 16", "MIST", None, (0.095,), (0.080,)),
+                Row("gabor-16", "Gabor noise, K = 16", "MIST", _rebuilding("gabor16"), (0.095,), (0.080,)),
+                Row("gabor-36", "Gabor noise, K = 36", "MIST", _rebuilding("gabor36"), (0.095,), (0.080,)),
                 Row("mnist-easy-grid", "mnist-easy", "grid", None, (0.039,)),
                 Row("mnist-hard-grid", "mnist-hard", "grid", None, (0.062,)),
                 Row("mnist-easy-channel-wise", "mnist-easy", "channel-wise", None, (0.042,)),
