@@ -125,13 +125,13 @@ class Rebuilding(OneInTheMiddle):
         return [replace(found, labels=torch.tensor([0])) for found in super().find(images, k, threshold)]
 
     def reconstruct(self, images: list[Tensor]) -> list[NDArray[np.float32]]:
-        return [0.5 * image[0].numpy() for image in images]
+        return [(0.5 * image[0]).numpy() for image in images]
 
     def rebuild_from(
         self, image: Tensor, found: Instances
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         patches = np.full((len(found), 4, 4), 0.25, np.float32)
-        return 0.5 * image[0].numpy(), patches, 2 * patches
+        return (0.5 * image[0]).numpy(), patches, 2 * patches
 
 
 @pytest.fixture(scope="module")

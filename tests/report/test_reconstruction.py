@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.report.colors import Mark
-from boxless.report.html import Example, Report, render_report
+from boxless.report.contents import Example, Rebuilt, Report
+from boxless.report.html import render_report
 from boxless.report.pictures import draw_detections
-from boxless.report.reconstruction import GAP, Rebuilt, draw_marks, draw_patches
+from boxless.report.reconstruction import GAP, draw_marks, draw_patches
 from boxless.report.verdicts import is_texture, judge_centers
 
 NAMES = ("kernel",)
@@ -57,7 +59,7 @@ def test_marks_lie_at_their_centres_in_the_colour_of_their_verdict() -> None:
 def test_every_patch_stands_above_what_became_of_it() -> None:
     """Twelve pairs make two rows of six."""
     sheet = np.asarray(draw_patches(rebuilt(12)))[..., 0]
-    scale = (sheet.shape[1] + 0) // (6 * 10 - 6)
+    scale = sheet.shape[1] // (6 * 10 - 6)
     for index in range(12):
         row, column = divmod(index, 6)
         left, top = column * 10 * scale, row * (8 + GAP + 6) * scale
@@ -71,7 +73,7 @@ def test_without_a_patch_there_is_no_sheet() -> None:
 
 
 def test_the_name_of_the_only_class_is_not_written_on_the_picture() -> None:
-    def drawn(names: tuple[str, ...]) -> np.ndarray:
+    def drawn(names: tuple[str, ...]) -> NDArray[np.uint8]:
         return np.asarray(draw_detections(np.zeros((20, 40)), Instances([[20, 10]], [[9, 9]], class_names=names)))
 
     assert (drawn(("kernel",)) == drawn(("another",))).all()
