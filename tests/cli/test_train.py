@@ -14,6 +14,13 @@ import yaml
 
 from boxless.cli.main import main
 
+REBUILDING = """
+method: mist-reconstruct
+data: {layout: mnist-3, glyphs: digits, validation_size: 4, train_size: 16}
+model: {heatmap_channels: 4, heatmap_blocks: 1, patch_size: 8, encoder_channels: [4, 4, 4], instances: 3}
+training: {warmup: 1, averaging: 0.5}
+run: {steps: 2, steps_per_epoch: 1, batch_size: 2, compile: false}
+"""
 COMMAND = [sys.executable, "-m", "boxless.cli.main"]
 
 
@@ -119,3 +126,22 @@ def test_two_processes_share_a_run_of_no_given_name_and_stop_together(tiny_recip
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tiny-1"]
     assert told.stderr.count("next: boxless evaluate") == 1
     assert "stopped in time at step 1 of 2" in told.stderr
+
+
+def test_a_model_that_rebuilds_is_told_by_its_error_and_by_no_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "rebuild.yaml"
+    recipe.write_text(REBUILDING)
+    out = tmp_path / "run"
+    assert main(["train", str(recipe), "--out", str(out)]) == 0
+    head = next(line for line in capsys.readouterr().out.splitlines() if "on validation images" in line)
+    assert head.split()[3:] == ["RMSE", "IOU", "50", "%", "every", "count", "right"]
+    assert main(["evaluate", str(out), "--images", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "RMSE of the images rebuilt" in printed
+    assert "Classif." not in printed
+    page = (out / "report.html").read_text()
+    for told in ("3 images: rebuilt with an error", "loss/reconstruction", "loss/heatmap", "val/rmse", "synthesis"):
+        assert told in page
+    assert "val/classification" not in page

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.engine.evaluation import Evaluation, evaluate
@@ -109,3 +110,55 @@ def test_the_report_holds_all_of_it(evaluation: Evaluation) -> None:
     page = render_report(report_of(replace(evaluation, problems=problems), OneInTheMiddle(), "a title", pictures=2))
     for told in ("a title", "IOU 50 %", "scene 0", "Confusion", "Offsets", "Counting", "broken.jpg ends early."):
         assert told in page
+
+
+class Rebuilding(OneInTheMiddle):
+    """Knows no classes, and rebuilds an image as it is, darker, from patches of one value."""
+
+    knows_classes = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = Settings(("object",))
+
+    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+        return [replace(found, labels=torch.tensor([0])) for found in super().find(images, k, threshold)]
+
+    def reconstruct(self, images: list[Tensor]) -> list[NDArray[np.float32]]:
+        return [(0.5 * image[0]).numpy() for image in images]
+
+    def rebuild_from(
+        self, image: Tensor, found: Instances
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        patches = np.full((len(found), 4, 4), 0.25, np.float32)
+        return (0.5 * image[0]).numpy(), patches, 2 * patches
+
+
+@pytest.fixture(scope="module")
+def rebuilding() -> Evaluation:
+    return evaluate(Rebuilding(), SCENES, images=4)
+
+
+def test_of_one_class_no_measure_of_classes_is_told(rebuilding: Evaluation) -> None:
+    assert [row.name for row in metric_rows(rebuilding)] == [
+        "RMSE of the images rebuilt",
+        "IOU 50 %",
+        "Precision, centre in the box",
+        "Recall, centre in the box",
+        "F1, centre in the box",
+        "IOU 50 AP",
+        "Median distance from the true centre",
+        "Images with the right count",
+        "Mean error of the number of objects",
+    ]
+    page = render_report(report_of(rebuilding, Rebuilding(), "a title", pictures=2))
+    for untold in ("Confusion", "Classif.", "by class", "every class"):
+        assert untold not in page
+
+
+def test_an_example_shows_how_it_is_rebuilt_from_what_was_found(rebuilding: Evaluation) -> None:
+    (example,) = examples(rebuilding, Rebuilding(), [1])
+    assert example.rebuilt is not None
+    np.testing.assert_array_equal(example.rebuilt.image, 0.5 * example.image[..., 0])
+    assert len(example.rebuilt.patches) == len(example.predicted) == 1
+    assert example.rebuilt.decoded.mean() == 0.5

@@ -92,7 +92,7 @@ def test_without_the_truth_every_class_has_its_color() -> None:
 
 def test_labels_are_written_on_the_box_and_differ_with_the_name() -> None:
     def labelled(name: str) -> NDArray[np.uint8]:
-        named = Instances([[20, 12]], [[20, 20]], class_names=[name])
+        named = Instances([[20, 12]], [[20, 20]], class_names=[name, "other"])
         return np.asarray(draw_detections(BLANK, named, scale=20))
 
     differs = np.any(labelled("3") != labelled("8"), axis=-1)

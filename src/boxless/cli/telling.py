@@ -10,7 +10,7 @@ from boxless.engine.recipe import DataConfig, Recipe
 from boxless.engine.records import curves, read_record
 from boxless.engine.tables import marks
 from boxless.methods.detector import Detector
-from boxless.report.evaluation import metric_rows, report_of
+from boxless.report.evaluation import has_one_class, metric_rows, report_of
 from boxless.report.html import write_report
 from boxless.report.plots import Curve
 
@@ -25,7 +25,13 @@ def tell(
         remark(f"passed over: {problem}")
     title = f"{detector.method} on {data.folder or data.layout}"
     report = report_of(
-        evaluation, detector, title, _summary(evaluation), against, _curves(model, recipe), _settings(model, recipe)
+        evaluation,
+        detector,
+        title,
+        _summary(evaluation),
+        against,
+        _curves(model, recipe, has_one_class(evaluation)),
+        _settings(model, recipe),
     )
     write_report(path, report)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)
@@ -34,6 +40,8 @@ def tell(
 
 def _summary(evaluation: Evaluation) -> str:
     images = f"{evaluation.images:,} images"
+    if has_one_class(evaluation):
+        return _summary_of_one_class(evaluation, images)
     if evaluation.detection is None:
         return f"Of the objects in {images}, {evaluation.classification:.1%} are accounted for by class."
     return (
@@ -42,13 +50,23 @@ def _summary(evaluation: Evaluation) -> str:
     )
 
 
-def _curves(model: str, recipe: Recipe | None) -> Mapping[str, Curve]:
+def _summary_of_one_class(evaluation: Evaluation, images: str) -> str:
+    told = [] if evaluation.rmse is None else [f"rebuilt with an error (RMSE) of {evaluation.rmse:.3f}"]
+    if evaluation.detection is not None:
+        told.append(f"{evaluation.detection.localization:.1%} of their objects are found in their place")
+    else:
+        told.append(f"in {evaluation.counting.exact_total:.1%} of them the objects are as many as there should be")
+    return f"{images}: {'; '.join(told)}."
+
+
+def _curves(model: str, recipe: Recipe | None, one_class: bool) -> Mapping[str, Curve]:
     """What the training logged, over its steps."""
+    untold = ("val/score", "val/classification", "val/both") if one_class else ("val/score",)
     per_epoch = 1 if recipe is None else recipe.run.steps_per_epoch
     return {
         name: ([epoch * per_epoch for epoch in epochs], values)
         for name, (epochs, values) in curves(Path(model)).items()
-        if name != "val/score"  # one of the others, by another name
+        if name not in untold  # the score is one of the others, by another name
     }
 
 

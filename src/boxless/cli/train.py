@@ -18,19 +18,22 @@ from boxless.cli.runs import newest_run, next_run
 from boxless.cli.settings import SECTIONS, add_settings, base_recipe, given_settings, laid_over, read_layer
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe
 from boxless.errors import BoxlessError
-from boxless.methods.registry import MODELS
+from boxless.methods.registry import MODELS, model_type
 
 FLAGS = ("--resume", "--help", "-h")
 VALIDATED = {
-    "val/localization": "IOU 50 %",
-    "val/classification": "Classif.",
-    "val/both": "Both",
-    "val/exact_counts": "every count right",
+    "val/rmse": ("RMSE", ""),
+    "val/localization": ("IOU 50 %", "%"),
+    "val/classification": ("Classif.", "%"),
+    "val/both": ("Both", "%"),
+    "val/exact_counts": ("every count right", "%"),
 }
+OF_CLASSES = ("val/classification", "val/both")
 DESCRIPTION = """\
-Learn to find and name objects from counts alone. RECIPE is one of the package, a YAML file, or a method with its
-defaults. --data FOLDER, which is short for --data.folder, trains on images of yours: the folder holds metadata.csv with
-the columns file_name and labels ("3 3 7"), or a COCO file. Single settings are given as --run.steps 2000."""
+Learn to find objects without a single box: to name them from counts alone, or to rebuild images from them with no label
+at all. RECIPE is one of the package, a YAML file, or a method with its defaults. --data FOLDER, which is short for
+--data.folder, trains on images of yours: the folder holds metadata.csv with the columns file_name and labels ("3 3 7"),
+or a COCO file. Single settings are given as --run.steps 2000."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -153,10 +156,11 @@ def _tell(recipe: Recipe, out: Path) -> None:
         return
     steps = recipe.run.epochs * recipe.run.steps_per_epoch
     best = max(validated, key=lambda epoch: epoch["val/score"])
-    measures = [(name, title) for name, title in VALIDATED.items() if name in best]
+    untold = () if model_type(recipe.method).knows_classes else OF_CLASSES
+    measures = [(name, *how) for name, how in VALIDATED.items() if name in best and name not in untold]
     print_table(
-        ["on validation images", *(title for _, title in measures)],
-        [[f"{out}, best of {len(validated)}", *(shown(best[name]) for name, _ in measures)]],
+        ["on validation images", *(title for _, title, _ in measures)],
+        [[f"{out}, best of {len(validated)}", *(shown(best[name], unit) for name, _, unit in measures)]],
     )
     if record.steps < steps:
         remark(f"stopped in time at step {record.steps:,} of {steps:,}; go on: boxless train --resume --out {out}")

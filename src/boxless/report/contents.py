@@ -42,6 +42,21 @@ class MetricRow:
 
 
 @dataclass(frozen=True, eq=False)
+class Rebuilt:
+    """An image rebuilt from what was found in it; all of it in [0, 1], without or with colours like the image.
+
+    Attributes:
+        image: (H, W), (H, W, 1) or (H, W, 3), the synthesis.
+        patches: (N, P, P), (N, P, P, 1) or (N, P, P, 3), what was cut out for each prediction, in their order.
+        decoded: of the same shape, what became of each.
+    """
+
+    image: ImageArray
+    patches: ImageArray
+    decoded: ImageArray
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
     """One image with what was found in it.
 
@@ -51,6 +66,7 @@ class Example:
         predicted: what was found.
         true: what is there, or None where that is not known.
         heatmap: (H, W), any range, or None.
+        rebuilt: from what was found, or None.
     """
 
     name: str
@@ -58,6 +74,7 @@ class Example:
     predicted: Instances
     true: Instances | None = None
     heatmap: ImageArray | None = None
+    rebuilt: Rebuilt | None = None
 
 
 @dataclass(frozen=True, eq=False)

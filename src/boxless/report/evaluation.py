@@ -1,10 +1,12 @@
 """From an evaluation to what a person reads: rows of measures, examples with pictures, the whole report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.engine.evaluation import Evaluation
@@ -13,12 +15,13 @@ from boxless.engine.tables import Mark
 from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
-from boxless.report.contents import Example, MetricRow, Report, Unit
+from boxless.report.contents import Example, MetricRow, Rebuilt, Report, Unit
 from boxless.report.pictures import ImageArray
 from boxless.report.plots import Curve
-from boxless.report.verdicts import judge
+from boxless.report.verdicts import verdicts_of
 
 MEASURES: dict[str, tuple[str, Unit, bool]] = {
+    "rmse": ("RMSE of the images rebuilt", "", True),
     "localization": ("IOU 50 %", "%", False),
     "classification": ("Classif.", "%", False),
     "both": ("Both", "%", False),
@@ -27,12 +30,16 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "f1": ("F1, centre in the box", "%", False),
     "average_precision": ("IOU 50 AP, mean over classes", "%", False),
     "average_precision_of_any_class": ("IOU 50 AP, any class", "%", False),
-    "rmse": ("RMSE of the images rebuilt", "", True),
     "median_offset": ("Median distance from the true centre", "px", True),
     "exact_multiset": ("Images with every count right", "%", False),
     "total_error": ("Mean error of the number of objects", "", True),
 }
 """Name in ``Evaluation.metrics()`` to name, unit and whether lower is better."""
+
+OF_CLASSES = ("classification", "both", "average_precision_of_any_class")
+"""Of a single class these tell nothing, or nothing new."""
+
+TITLES_OF_ONE_CLASS = {"average_precision": "IOU 50 AP", "exact_multiset": "Images with the right count"}
 
 # The report has a section of its own for these.
 OF_COUNTING = ("exact_multiset", "total_error")
@@ -50,21 +57,43 @@ class HasHeatmap(Protocol):
         ...
 
 
+@runtime_checkable
+class RebuildsFrom(Protocol):
+    """A detector that can show how it rebuilds an image from what it found."""
+
+    def rebuild_from(
+        self, image: Tensor, found: Instances
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """(C, H, W) and N instances to the synthesis, the patches cut out, and what became of each.
+
+        See ``Rebuilt``.
+        """
+        ...
+
+
 def metric_rows(
     evaluation: Evaluation, marks: Mapping[str, Mark] | None = None, without: Sequence[str] = ()
 ) -> list[MetricRow]:
-    """The measures that the evaluation has, beside what they are held against."""
+    """The measures that the evaluation has and that tell something, beside what they are held against."""
     found = evaluation.metrics()
+    one_class = has_one_class(evaluation)
+    without = (*without, *OF_CLASSES) if one_class else without
     rows = []
     for name, (title, unit, lower_is_better) in MEASURES.items():
         if name in found and name not in without:
             mark = (marks or {}).get(name, Mark())
+            title = TITLES_OF_ONE_CLASS.get(name, title) if one_class else title
             rows.append(MetricRow(title, found[name], mark.paper, mark.goal, unit, lower_is_better))
     return rows
 
 
+def has_one_class(evaluation: Evaluation) -> bool:
+    """Whether there is nothing to tell apart: the model knows one class, or none."""
+    return len(evaluation.class_names) == 1
+
+
 def examples(evaluation: Evaluation, detector: Detector, indices: Sequence[int]) -> list[Example]:
-    """Images of the evaluation with what was found in them, what is there, and the heatmap."""
+    """Images of the evaluation with what was found in them, what is there, the heatmap, and how it is rebuilt."""
     source = evaluation.source
     if source is None:
         return []
@@ -76,6 +105,7 @@ def examples(evaluation: Evaluation, detector: Detector, indices: Sequence[int])
             predicted=evaluation.predicted[index],
             true=evaluation.true[index] if places_known else None,
             heatmap=_heatmap(detector, image),
+            rebuilt=_rebuilt(detector, image, evaluation.predicted[index]),
         )
         for index in indices
         for image in [_image(source, index)]
@@ -112,15 +142,17 @@ def report_of(
         marks: what measures are held against.
         pictures: examples to show.
     """
+    one_class = has_one_class(evaluation)
+    offsets = evaluation.offsets
     return Report(
         title=title,
         summary=summary,
         metrics=metric_rows(evaluation, marks, without=OF_COUNTING),
         counting=evaluation.counting,
         examples=examples(evaluation, detector, telling(evaluation, pictures)),
-        confusion=evaluation.confusion,
+        confusion=None if one_class else evaluation.confusion,
         class_names=evaluation.class_names,
-        offsets=evaluation.offsets,
+        offsets=replace(offsets, by_class={}) if one_class and offsets is not None else offsets,
         curves=curves,
         settings=settings,
         problems=evaluation.problems,
@@ -152,6 +184,10 @@ def _heatmap(detector: Detector, image: Tensor) -> ImageArray | None:
         return detector.heatmap(image[None].to(device))[0].float().cpu().numpy()
 
 
+def _rebuilt(detector: Detector, image: Tensor, found: Instances) -> Rebuilt | None:
+    return Rebuilt(*detector.rebuild_from(image, found)) if isinstance(detector, RebuildsFrom) else None
+
+
 def _mistakes(predicted: Instances, true: Instances) -> int:
-    verdicts = judge(predicted, true)
+    verdicts = verdicts_of(predicted, true)
     return len(verdicts.mistaken) + len(verdicts.false) + len(verdicts.missed)

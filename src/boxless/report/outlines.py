@@ -20,7 +20,7 @@ class Outline:
     Attributes:
         box: left, top, right, bottom in the picture; the middle of the line lies there.
         color: of the line and of the label.
-        label: what is written to it.
+        label: what is written to it; nothing where it is empty.
         heavy: with a line of twice the width.
         dashed: with a broken line, and the label at the bottom instead of the top.
     """
@@ -38,7 +38,8 @@ def draw_outlines(picture: Image.Image, outlines: Sequence[Outline]) -> None:
     for outline in outlines:
         brush.draw_line(outline)
     for outline in outlines:
-        brush.draw_label(outline)
+        if outline.label:
+            brush.draw_label(outline)
 
 
 class _Brush:

@@ -15,7 +15,7 @@ from boxless.instances import Instances
 from boxless.report.colors import Color, Mark, class_color, inferno
 from boxless.report.lettering import picture_names
 from boxless.report.outlines import Outline, draw_outlines
-from boxless.report.verdicts import judge
+from boxless.report.verdicts import judge, names_tell
 
 ImageArray = NDArray[np.floating]
 
@@ -42,7 +42,8 @@ def draw_detections(
 
     With the truth, a right prediction is green with a thin line; one of a wrong class ("3 not 8"), or where nothing is,
     is vermillion with a heavy line; a true instance without a prediction is yellow with a dashed line. Without it every
-    class has a colour. Names that the font cannot write stand as ``#`` and the class id.
+    class has a colour. Names that the font cannot write stand as ``#`` and the class id; the name of the only class
+    tells nothing, and is left out.
 
     Args:
         image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
@@ -68,6 +69,15 @@ def draw_detections(
     outlines = _by_class(predicted, factors) if true is None else _by_verdict(predicted, true, factors)
     draw_outlines(picture, outlines)
     return picture
+
+
+def draw_image(image: ImageArray, scale: int | None = None, longest_side: int = LONGEST_SIDE) -> Image.Image:
+    """An image as it is, enlarged or shrunk as ``draw_detections`` does.
+
+    Raises:
+        BoxlessError: the image is of another shape or range, or the scale is under 1.
+    """
+    return _resized(_colored(image), scale, longest_side)
 
 
 def draw_heatmap(image: ImageArray, heatmap: ImageArray) -> Image.Image:
@@ -153,7 +163,7 @@ def _resized(pixels: NDArray[np.uint8], scale: int | None, longest_side: int) ->
 
 
 def _by_class(predicted: Instances, factors: NDArray[np.float64]) -> list[Outline]:
-    boxes, names, labels = _boxes(predicted, factors), picture_names(predicted), predicted.labels.tolist()
+    boxes, names, labels = _boxes(predicted, factors), _names(predicted), predicted.labels.tolist()
     return [Outline(box, class_color(label), name) for box, name, label in zip(boxes, names, labels, strict=True)]
 
 
@@ -161,7 +171,7 @@ def _by_verdict(predicted: Instances, true: Instances, factors: NDArray[np.float
     """What is missed first, then what is right, and what is false over both."""
     verdicts = judge(predicted, true)
     found, there = _boxes(predicted, factors), _boxes(true, factors)
-    names, true_names = picture_names(predicted), picture_names(true)
+    names, true_names = _names(predicted), _names(true)
     missed = [Outline(there[at], Mark.MISSED.value, true_names[at], dashed=True) for at in verdicts.missed.tolist()]
     right = [Outline(found[at], Mark.RIGHT.value, names[at]) for at, _ in verdicts.right.tolist()]
     mistaken = [
@@ -170,6 +180,10 @@ def _by_verdict(predicted: Instances, true: Instances, factors: NDArray[np.float
     ]
     false = [Outline(found[at], Mark.FALSE.value, names[at], heavy=True) for at in verdicts.false.tolist()]
     return missed + right + mistaken + false
+
+
+def _names(instances: Instances) -> list[str]:
+    return picture_names(instances) if names_tell(instances) else [""] * len(instances)
 
 
 def _boxes(instances: Instances, factors: NDArray[np.float64]) -> list[tuple[float, float, float, float]]:

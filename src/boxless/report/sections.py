@@ -57,12 +57,17 @@ def counting(report: Report) -> str:
         return ""
     counts = report.counting
     rows = [
-        ("right number of every class", percent(counts.exact_multiset)),
         ("right number of objects", percent(counts.exact_total)),
-        ("right classes, numbers aside", percent(counts.exact_set)),
         ("mean error of the number of objects", significant(counts.total_error)),
-        ("mean error of the number of a class", significant(counts.class_error)),
     ]
+    if len(counts.error_by_class) > 1:
+        rows = [
+            ("right number of every class", percent(counts.exact_multiset)),
+            rows[0],
+            ("right classes, numbers aside", percent(counts.exact_set)),
+            rows[1],
+            ("mean error of the number of a class", significant(counts.class_error)),
+        ]
     names = _names(report, len(counts.error_by_class))
     by_class = [
         [head(name), number(significant(error))] for name, error in zip(names, counts.error_by_class, strict=True)
@@ -71,7 +76,7 @@ def counting(report: Report) -> str:
         "Counting",
         note(f"Over {counts.images:,} images; places are not looked at."),
         table(["measure", "this run"], [[head(name), number(value, "ours")] for name, value in rows]),
-        fold("Mean error by class", table(["class", "error"], by_class)),
+        fold("Mean error by class", table(["class", "error"], by_class)) if len(by_class) > 1 else "",
         half=True,
     )
 
@@ -115,7 +120,10 @@ def offsets(report: Report) -> str:
             " have one scale, in pixels."
         ),
         f'<div class="plot">{plot}</div>',
-        fold("Numbers by class", table(columns, [_offset_row(name, one) for name, one in rows])),
+        fold(
+            "Numbers by class" if found.by_class else "Numbers",
+            table(columns, [_offset_row(name, one) for name, one in rows]),
+        ),
         half=True,
     )
 

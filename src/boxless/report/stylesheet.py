@@ -52,6 +52,10 @@ img {{ display: block; max-width: 100%; height: auto; }}
 .pair img {{ min-width: 0; flex: 0 1 auto; object-fit: contain; }}
 .pair img + img {{ width: 50%; }}
 .pair img:has(+ img) {{ width: 50%; }}
+.steps {{ display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }}
+.steps img, .sheet img {{ width: 100%; border-radius: 4px; }}
+.steps small {{ color: var(--soft); }}
+.sheet {{ margin-top: .4rem; padding: 6px; background: #202225; border-radius: 6px; }}
 .wide {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }}
 .legend {{ display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; padding: 0; margin: 0 0 1rem; list-style: none;
   font-size: .9rem; }}
@@ -62,6 +66,10 @@ img {{ display: block; max-width: 100%; height: auto; }}
 .legend .false::before {{ border-color: var(--false); border-width: 4px; }}
 .legend .missed::before {{ border-color: var(--missed); border-style: dashed; }}
 .legend .class::before {{ border-color: {SOME_CLASSES}; }}
+.legend b {{ flex: none; width: 1.5rem; text-align: center; background: #202225; border-radius: 3px; }}
+.legend b.right {{ color: var(--right); }}
+.legend b.false {{ color: var(--false); }}
+.legend b.missed {{ color: var(--missed); }}
 .legend .ramp {{ width: 3.5rem; background: linear-gradient(90deg, #000004, #57106e, #bc3754, #f98e09, #fcffa4); }}
 .legend .ramp::before {{ border: 0; }}
 details {{ margin-top: .8rem; }}

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from boxless.data.batch import Batch
 from boxless.errors import BoxlessError
+from boxless.instances import Instances
 from boxless.methods.mist.config import MistReconstructorConfig, MistTrainingConfig
 from boxless.methods.mist.model import Extracted, Keypoints
 from boxless.methods.mist.reconstruction.model import MistReconstructor
@@ -171,3 +172,24 @@ def test_the_loss_is_eq_8_as_a_mean_over_pixels() -> None:
     synthesis = training.model(batch.images).image  # in training mode, as the step
     expected = ((synthesis - batch.images) ** 2).mean((1, 2, 3))
     torch.testing.assert_close(loss_of(training, batch), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_it_shows_how_an_image_is_rebuilt_from_the_instances_that_are_given() -> None:
+    """The image is shrunk for the network, and the instances are in its own pixels."""
+    model = small_reconstructor(signed=True, max_side=22)
+    image = spots(PLACES)
+    found = model.detect(image, k=2)
+    synthesis, patches, decoded = model.rebuild_from(image, found)
+    assert (patches.shape, decoded.shape) == ((2, 8, 8), (2, 8, 8))
+    np.testing.assert_allclose(synthesis, model.reconstruct(image, k=2), atol=1e-5)
+    nothing, none, _ = model.rebuild_from(image, found[:0])
+    assert len(none) == 0
+    assert np.ptp(nothing) == 0
+
+
+def test_a_patch_that_is_shown_is_the_part_of_the_image_in_its_box() -> None:
+    model = small_reconstructor()
+    image = torch.rand(1, 30, 44, generator=torch.Generator().manual_seed(0))
+    found = Instances([[20.5, 9.5]], [[8, 8]])
+    _, patches, _ = model.rebuild_from(image, found)
+    np.testing.assert_allclose(patches[0], image[0, 6:14, 17:25].numpy(), atol=1e-5)

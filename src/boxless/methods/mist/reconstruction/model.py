@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from boxless.data.images import ImageLike
+from boxless.data.images import ImageLike, to_tensor
+from boxless.data.resize import centers_to_fitted, sizes_to_fitted
 from boxless.errors import BoxlessError
+from boxless.instances import Instances
 from boxless.methods.detector import Found
 from boxless.methods.mist.config import MistReconstructorConfig
 from boxless.methods.mist.model import TILE, Extracted, Keypoints, MistModel, background_of
@@ -177,8 +179,53 @@ class MistReconstructor(MistModel):
             return [_picture(synthesis) for synthesis in self.map_images(images, rebuilt)]
         return _picture(self.map_images([images], rebuilt)[0])
 
+    def rebuild_from(
+        self, image: ImageLike, found: Instances
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Rebuild one image from these instances, and show how (figure 3).
+
+        Args:
+            image: see ``detect``.
+            found: N instances in it, in its pixels, in square boxes.
+
+        Returns:
+            The synthesis as of ``reconstruct``; the patch that is cut out of each instance, and the decoded patch on
+            the background of the image, each (N, P, P) float32 in [0, 1], (N, P, P, 3) with colours.
+
+        Raises:
+            BoxlessError: the image cannot be read.
+        """
+        parts: list[Tensor] = []
+
+        original = to_tensor(image, self.config.channels)
+
+        def rebuilt(batch: Tensor) -> Tensor:
+            keypoints = _keypoints_of(found, original, batch)
+            cropped = self.patches(batch, keypoints)
+            decoded = self.autoencoder(cropped)[0]
+            parts.extend((cropped, decoded + background_of(batch)))
+            pasted = synthesize(decoded.unsqueeze(0), keypoints, (batch.shape[2], batch.shape[3]))
+            return background_of(batch) + pasted
+
+        synthesis = _picture(self.map_images([original], rebuilt)[0])
+        cropped, decoded = (_pictures(patches.float().cpu()) for patches in parts)
+        return synthesis, cropped, decoded
+
+
+def _keypoints_of(found: Instances, original: Tensor, fitted: Tensor) -> Keypoints:
+    """Instances of an image (C, H, W) as keypoints of a batch of it alone, (1, C, H', W')."""
+    scale = (fitted.shape[3] / original.shape[2], fitted.shape[2] / original.shape[1])
+    centers = centers_to_fitted(torch.from_numpy(found.centers).to(fitted), scale)
+    sizes = sizes_to_fitted(torch.from_numpy(found.sizes).to(fitted), scale)
+    return Keypoints(centers.unsqueeze(0), sizes.mean(dim=1).unsqueeze(0))
+
 
 def _picture(synthesis: Tensor) -> NDArray[np.float32]:
     """(C, H, W) to (H, W) in [0, 1], or (H, W, C) where there are colours."""
-    picture: NDArray[np.float32] = synthesis.clamp(0.0, 1.0).permute(1, 2, 0).numpy()
-    return picture[..., 0] if picture.shape[-1] == 1 else picture
+    return _pictures(synthesis)
+
+
+def _pictures(images: Tensor) -> NDArray[np.float32]:
+    """(…, C, H, W) to (…, H, W) in [0, 1], or (…, H, W, C) where there are colours."""
+    pictures: NDArray[np.float32] = images.clamp(0.0, 1.0).movedim(-3, -1).numpy()
+    return pictures[..., 0] if pictures.shape[-1] == 1 else pictures
