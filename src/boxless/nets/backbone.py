@@ -7,6 +7,7 @@ Conventions
 """
 
 import json
+from importlib import import_module
 from typing import Any, Protocol, Self
 
 import torch
@@ -134,7 +135,9 @@ class HubNet(nn.Module):
             in_stages = hasattr(self.config, "depths")
             self.stride = 16 if in_stages else int(self.config.patch_size)
         except (ValueError, TypeError, AttributeError, KeyError, ImportError) as error:
-            raise BoxlessError(f"The architecture of {name} is none that transformers can build as backbone.") from error
+            raise BoxlessError(
+                f"The architecture of {name} is none that transformers can build as backbone."
+            ) from error
         self.first = 0.0 if self.config.model_type == "resnet" else (self.stride - 1) / 2
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -152,8 +155,9 @@ class HubNet(nn.Module):
         Raises:
             BoxlessError: they cannot be had.
         """
+        transformers = _transformers(self.name)
         try:
-            self.net = _transformers(self.name).AutoBackbone.from_pretrained(
+            self.net = transformers.AutoBackbone.from_pretrained(
                 self.name, config=self.config, use_safetensors=True, trust_remote_code=False
             )
         except (OSError, ValueError) as error:
@@ -162,8 +166,9 @@ class HubNet(nn.Module):
 
 def _architecture_of(name: str) -> str:
     """The configuration of a model of the hub as JSON, cut to the stages in use."""
+    transformers = _transformers(name)
     try:
-        settings = _transformers(name).AutoConfig.from_pretrained(name, trust_remote_code=False).to_diff_dict()
+        settings = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False).to_diff_dict()
     except (OSError, ValueError) as error:
         raise BoxlessError(_not_had(name)) from error
     for derived in ("stage_names", "out_features", "out_indices", "architectures", "id2label", "label2id", "auto_map"):
@@ -178,13 +183,12 @@ def _architecture_of(name: str) -> str:
 
 def _transformers(name: str) -> Any:
     try:
-        import transformers
+        return import_module("transformers")
     except ImportError as error:
         raise BoxlessError(
             f"The backbone {name} needs transformers: pip install 'boxless[transformers]', "
             f"or take the backbone {SQUEEZENET}."
         ) from error
-    return transformers
 
 
 def _not_had(name: str) -> str:
