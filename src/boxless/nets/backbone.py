@@ -88,6 +88,8 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor, within: Tensor | None = None) -> Tensor:
         """Features (B, channels, h, w) float32 of images (B, 3, H, W) in [0, 1].
 
+        Those of each cell are scaled to a mean square of 1 over the channels, as networks differ in their magnitude.
+
         Args:
             images: RGB.
             within: (B, H, W) bool, false where an image is mere padding, which becomes the zero that networks pad with.
@@ -95,8 +97,9 @@ class Backbone(nn.Module):
         normalised = self.net.normalise(images)
         if within is not None:
             normalised = normalised * within.unsqueeze(1)
-        features: Tensor = self.net(normalised.contiguous(memory_format=torch.channels_last))
-        return features.float()
+        features: Tensor = self.net(normalised.contiguous(memory_format=torch.channels_last)).float()
+        # SqueezeNet's are in the tens: the first step of a head on them would end in a softmax without slope
+        return features * features.square().mean(dim=1, keepdim=True).clamp_min(1e-12).rsqrt()
 
     def to_cells(self, points: Tensor) -> Tensor:
         """Pixels of the image, x or y, to cells of the map."""

@@ -267,6 +267,8 @@ def test_the_real_weights_know_a_zebra() -> None:
     (path,) = (DATA / "coco128" / "images").rglob("000000000034.jpg")
     with Image.open(path) as picture:
         pixels: Tensor = torch.from_numpy(np.array(picture.convert("RGB").resize((224, 224)))) / 255
-    features = backbone(pixels.permute(2, 0, 1)[None])
+    net = backbone.net
+    with torch.no_grad():
+        features = net(net.normalise(pixels.permute(2, 0, 1)[None]))
     scores = F.conv2d(features, weight, bias).relu().mean(dim=(2, 3))
     assert scores.argmax().item() == 340  # ImageNet's zebra
