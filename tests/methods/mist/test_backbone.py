@@ -225,8 +225,8 @@ def test_a_saved_model_needs_neither_weights_nor_network(tmp_path: Path, monkeyp
     image = torch.from_numpy(picture).permute(2, 0, 1)[None]
     with torch.no_grad():
         ours, theirs = detector(image), loaded(image)
-    assert torch.equal(ours.centers, theirs.centers)
-    assert torch.equal(ours.logits, theirs.logits)
+    torch.testing.assert_close(ours.centers, theirs.centers)
+    torch.testing.assert_close(ours.logits, theirs.logits)  # but for the layout of the convolutions
 
 
 def test_a_saved_model_of_the_hub_is_built_from_its_own_architecture(
