@@ -50,15 +50,17 @@ def seen_from(net: FeatureNet, row: int, column: int) -> tuple[float, float]:
 
 
 def test_a_cell_of_squeezenet_lies_where_its_pixels_do() -> None:
+    torch.manual_seed(0)
     net = SqueezeNet()
     assert seen_from(net, row=6, column=8) == (net.first + 16 * 8, net.first + 16 * 6)
 
 
 def test_a_cell_of_a_resnet_lies_where_its_pixels_do() -> None:
     pytest.importorskip("transformers")
+    torch.manual_seed(0)
     net = HubNet(
         "tiny",
-        '{"model_type": "resnet", "embedding_size": 4, "hidden_sizes": [4, 4, 4], "depths": [1, 1, 1],'
+        '{"model_type": "resnet", "embedding_size": 16, "hidden_sizes": [16, 16, 16], "depths": [1, 1, 1],'
         '"layer_type": "basic", "out_features": ["stage3"]}',
     ).eval()
     assert seen_from(net, row=6, column=8) == (16 * 8, 16 * 6)
