@@ -15,18 +15,22 @@ _MIST = "boxless.methods.mist"
 MODELS = {
     "mist-classify": (f"{_MIST}.classification.model", "MistClassifier"),
     "mist-reconstruct": (f"{_MIST}.reconstruction.model", "MistReconstructor"),
+    "mist-backbone": (f"{_MIST}.backbone.model", "MistBackbone"),
 }
 TRAININGS = {
     "mist-classify": (f"{_MIST}.classification.training", "MistClassifierTraining"),
     "mist-reconstruct": (f"{_MIST}.reconstruction.training", "MistReconstructorTraining"),
+    "mist-backbone": (f"{_MIST}.backbone.training", "MistBackboneTraining"),
 }
 MODEL_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierConfig"),
     "mist-reconstruct": (f"{_MIST}.config", "MistReconstructorConfig"),
+    "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneConfig"),
 }
 TRAINING_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierTrainingConfig"),
     "mist-reconstruct": (f"{_MIST}.config", "MistTrainingConfig"),
+    "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneTrainingConfig"),
 }
 
 
