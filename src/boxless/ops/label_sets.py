@@ -53,4 +53,6 @@ def _check_class(sample: int, label: object, classes: int) -> None:
     if number == classes:
         raise ValueError(f"label set {sample} names class {classes}, the background, which is in no set; leave it out.")
     if not 0 <= number < classes:
-        raise ValueError(f"label set {sample} names class {label!r}; class ids are whole numbers from 0 to {classes - 1}.")
+        raise ValueError(
+            f"label set {sample} names class {label!r}; class ids are whole numbers from 0 to {classes - 1}."
+        )

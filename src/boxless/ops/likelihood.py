@@ -39,7 +39,8 @@ def label_set_log_likelihood(log_probs: Tensor, label_sets: LabelSets) -> Tensor
     Args:
         log_probs: (B, C + 1, *places) log-probabilities, the background last; any number of dimensions of places, also
             none. −∞ is allowed. Computed in float64 whatever the type.
-        label_sets: for each sample its classes, ids in 0…C − 1, at most 20, none for the empty set; or a bool mask (B, C).
+        label_sets: for each sample its classes, ids in 0…C − 1, at most 20, none for the empty set; or a mask,
+            (B, C) bool.
 
     Returns:
         (B,) float64. −∞ where the set is impossible, and the gradient is then zero. No second derivatives.
@@ -75,7 +76,7 @@ def label_set_upper_bound(log_probs: Tensor, label_sets: LabelSets, depth: int) 
         (B,) float64, with a gradient.
 
     Raises:
-        ValueError: if the shapes do not fit, a class is not in 0…C − 1, or the depth is negative or has too many subsets.
+        ValueError: if the shapes do not fit, a class is not in 0…C − 1, or the depth is negative or too large.
     """
     maps, mask = _checked(log_probs, label_sets)
     if depth < 0:

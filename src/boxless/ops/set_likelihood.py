@@ -48,9 +48,7 @@ def exact_value(log_map: Tensor, member: Tensor, want_posterior: bool) -> Sums:
     return sums
 
 
-def by_number(
-    method: Callable[[Tensor, bool], Sums], log_map: Tensor, active: Tensor, want_posterior: bool
-) -> Sums:
+def by_number(method: Callable[[Tensor, bool], Sums], log_map: Tensor, active: Tensor, want_posterior: bool) -> Sums:
     """``method`` on samples with the same number of active classes at a time; all else becomes part of the rest.
 
     Args:

@@ -44,7 +44,7 @@ def recursion(log_map: Tensor, want_posterior: bool) -> tuple[Tensor, Tensor | N
 
 
 def _blocks(classes: int, places: int) -> tuple[int, int]:
-    """How many blocks, a power of two, and how many places in each: so many that a merge costs no more than its steps."""
+    """How many blocks, a power of two, and of how many places: so many that a merge costs no more than its steps."""
     if classes > MERGE_CLASSES:
         return 1, places
     length = max(8, round(2 * 1.5**classes))

@@ -121,5 +121,3 @@ def _subsets(classes: int, like: Tensor) -> Tensor:
     """(2^k, k) of zeros and ones in the type of ``like``: subset number i has class c where bit c of i is set."""
     number = torch.arange(2**classes, device=like.device)
     return (number.unsqueeze(1) >> torch.arange(classes, device=like.device) & 1).to(like.dtype)
-
-
