@@ -88,11 +88,11 @@ def label_set_upper_bound(log_probs: Tensor, label_sets: LabelSets, depth: int) 
             f"{largest} classes at depth {depth} have {number} subsets, more than {MAX_SUBSETS}; take a smaller depth."
         )
 
-    def bound(log_map: Tensor, want_posterior: bool) -> Sums:
+    def bound(log_map: Tensor, member: Tensor, want_posterior: bool) -> Sums:
         classes = log_map.shape[1] - 1
         if classes > min(depth, MAX_CLASSES):
             return at_least(log_map, min(depth, classes), want_posterior)
-        return exact_value(log_map, log_map.new_ones(len(log_map), classes, dtype=torch.bool), want_posterior)
+        return exact_value(log_map, member, want_posterior)
 
     return _differentiable(maps, mask, lambda log_map, member, want: by_number(bound, log_map, member, want))
 
@@ -112,7 +112,9 @@ def _checked(log_probs: Tensor, label_sets: LabelSets) -> tuple[Tensor, Tensor]:
 
 
 def _differentiable(maps: Tensor, mask: Tensor, value_of: Value) -> Tensor:
-    result: Tensor = _LogLikelihood.apply(maps, mask, value_of, torch.is_grad_enabled() and maps.requires_grad)
+    result: Tensor = _LogLikelihood.apply(  # type: ignore[no-untyped-call]
+        maps, mask, value_of, torch.is_grad_enabled() and maps.requires_grad
+    )
     return result
 
 
@@ -126,23 +128,25 @@ class _LogLikelihood(torch.autograd.Function):
         classes = mask.int().argsort(dim=1, descending=True, stable=True)[:, :widest]  # each sample's own come first
         member = torch.arange(widest, device=maps.device) < sizes.unsqueeze(1)
         row = torch.cat((classes, classes.new_full((len(mask), 1), maps.shape[1] - 1)), dim=1)
-        chosen = maps.gather(1, row.unsqueeze(-1).expand(-1, -1, maps.shape[2])).clamp_(min=LOWEST)
-        chosen[:, :-1].masked_fill_(~member.unsqueeze(-1), LOWEST)
-        total = chosen.logsumexp(1, keepdim=True)
-        chosen -= total
-        sums = value_of(chosen, member, want_posterior)
+        sample = torch.arange(len(mask), device=maps.device).unsqueeze(1)
+        log_map = maps[sample, row].clamp_(min=LOWEST)  # (B, widest + 1, M)
+        log_map[:, :-1].masked_fill_(~member.unsqueeze(-1), LOWEST)
+        total = log_map.logsumexp(1, keepdim=True)
+        log_map -= total
+        sums = value_of(log_map, member, want_posterior)
         value = sums.log_value + total.sum((1, 2))
         impossible = value < LOWEST / 10
         if want_posterior and sums.posterior is not None:
-            never = (chosen < LOWEST / 10) | impossible.view(-1, 1, 1)
-            ctx.save_for_backward(sums.posterior.masked_fill(never, 0.0), row)
+            sums.posterior[impossible] = 0.0
+            ctx.save_for_backward(sums.posterior, row, impossible)
         ctx.rows = maps.shape[1]
         return value.masked_fill_(impossible, -torch.inf)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        posterior, row = ctx.saved_tensors
+        posterior, row, impossible = ctx.saved_tensors
+        scaled = posterior * grad.masked_fill(impossible, 0.0).view(-1, 1, 1)
         gradient = posterior.new_zeros(len(row), ctx.rows, posterior.shape[2])
-        scaled = torch.where(posterior == 0, 0.0, posterior * grad.view(-1, 1, 1))  # an impossible sample's grad is ±∞
-        return gradient.scatter_(1, row.unsqueeze(-1).expand_as(scaled), scaled), None, None, None
+        gradient[torch.arange(len(row), device=row.device).unsqueeze(1), row] = scaled
+        return gradient, None, None, None

@@ -1,7 +1,7 @@
 """The alternating series over the subsets of a label set (MCMIL, eq. 4, 6, and eq. 11 truncated), chunk by chunk.
 
 Conventions
-    A map is (N, k + 1, M): for each of M places the logarithms of the probabilities of k classes, and last of
+    A map is (N, k + 1, M): for each of M places the probabilities of k classes, or their logarithms, and last of
     everything else that is allowed there. Each place sums to one, so that no product is above one: what underflows is
     too small to count.
     Value and posterior come in one pass, so that nothing of the size subsets × places outlives its chunk.
@@ -27,8 +27,8 @@ class Sums(NamedTuple):
     reliable: Tensor  # (N,) bool: whether cancellation left enough digits
 
 
-def exact_series(log_map: Tensor, want_posterior: bool) -> Sums:
-    """log of the probability that each of the k classes appears somewhere: eq. 6.
+def exact_series(p: Tensor, active: Tensor, want_posterior: bool) -> Sums:
+    """log of the probability that each active class appears somewhere: eq. 6.
 
     The subset sums of the first classes are a table, made by doubling; each choice of the other classes, one chunk, is
     added to all of it. 2^k · M operations, of which one addition, one product, and for the posterior one reciprocal
@@ -36,45 +36,47 @@ def exact_series(log_map: Tensor, want_posterior: bool) -> Sums:
     false.
 
     Args:
-        log_map: (N, k + 1, M) float64.
+        p: (N, k + 1, M) float64 probabilities, not their logarithms.
+        active: (N, k) bool; a class that is not may appear or not: of the subsets only those with it count.
         want_posterior: whether to compute it.
     """
-    samples, rows, places = log_map.shape
-    if rows == 1:
-        return Sums(log_map.new_zeros(samples), torch.ones_like(log_map), log_map.new_ones(samples, dtype=torch.bool))
-    low = max(min(rows - 1, (CHUNK // places).bit_length() - 1), 0)
+    places = p.shape[2]
+    low = max(min(p.shape[1] - 1, (CHUNK // places).bit_length() - 1), 0)
     size = max(1, CHUNK // (places << low))
-    parts = [_alternate(part, low, want_posterior) for part in log_map.split(size)]
+    free = (~active).to(p.dtype)
+    parts = [_alternate(*part, low, want_posterior) for part in zip(p.split(size), free.split(size), strict=True)]
     posterior = torch.cat([part.posterior for part in parts if part.posterior is not None]) if want_posterior else None
     return Sums(torch.cat([part.log_value for part in parts]), posterior, torch.cat([part.reliable for part in parts]))
 
 
-def _alternate(log_map: Tensor, low: int, want_posterior: bool) -> Sums:
-    samples, rows, places = log_map.shape
+def _alternate(p: Tensor, free: Tensor, low: int, want_posterior: bool) -> Sums:
+    samples, rows, places = p.shape
     high = rows - 1 - low
-    p = log_map.exp()
-    p[:, -1] += SMALLEST
-    table = p.new_zeros(samples, 1, places)
+    table = p.new_empty(samples, 2**low, places)
+    table[:, 0] = SMALLEST
     for c in range(low):
-        table = torch.cat((table, table + p[:, c, None]), dim=1)
-    low_bits = _subsets(low, p)  # (2^low, low)
-    low_signs = 1.0 - 2.0 * ((low - low_bits.sum(1)) % 2)
-    picks = torch.cat((torch.ones_like(low_bits[:, :1]), low_bits), dim=1).T  # (1 + low, 2^low): all, and those with c
-    p_high, buffer = p[:, low:], torch.empty_like(table)
+        torch.add(table[:, : 1 << c], p[:, c, None], out=table[:, 1 << c : 2 << c])
+    bits = _subsets(low, p)  # (2^low, low)
+    signs = 1.0 - 2.0 * ((low - bits.sum(1)) % 2)
+    signs = signs * (free[:, :low] @ (1.0 - bits).T == 0)  # (N, 2^low)
+    picks = torch.cat((bits.new_ones(1 << low, 1), bits), dim=1).T  # (1 + low, 2^low): all, and those with c
     value, magnitude, slope = p.new_zeros(samples), p.new_zeros(samples), torch.zeros_like(p)
+    sums = torch.empty_like(table)
     for number in range(2**high):  # chunks of 2^low subsets
-        bits = p.new_tensor([number >> c & 1 for c in range(high)] + [1])
-        sums = torch.add(table, (bits @ p_high).unsqueeze(1), out=buffer)
-        terms = sums.prod(-1)
-        magnitude += terms.sum(1)
-        terms *= low_signs * (-1) ** (high - number.bit_count())
+        chosen = p.new_tensor([number >> c & 1 for c in range(high)])
+        rest = p[:, -1:] + (chosen @ p[:, low:-1]).unsqueeze(1) if high else p[:, -1:]
+        counts = free[:, low:] @ (1.0 - chosen) == 0 if high else free.new_ones(samples)
+        torch.add(table, rest, out=sums)
+        terms = sums.prod(-1) * signs * ((-1) ** (high - number.bit_count()) * counts).unsqueeze(1)
+        magnitude += terms.abs().sum(1)
         value += terms.sum(1)
         if want_posterior:
             slopes = (picks * terms.unsqueeze(1)) @ sums.reciprocal_()  # (N, 1 + low, M)
             slope[:, :low] += slopes[:, 1:]
-            slope[:, low:] += bits.unsqueeze(1) * slopes[:, :1]
-    condition = magnitude / value
-    reliable = (value > 0) & (condition * (2 * places * ROUNDING) <= TOLERANCE)
+            slope[:, -1] += slopes[:, 0]
+            if high:
+                slope[:, low:-1] += chosen.unsqueeze(1) * slopes[:, :1]
+    reliable = (value > 0) & (magnitude * (2 * places * ROUNDING) <= TOLERANCE * value)
     posterior = slope.mul_(p).div_(value.view(-1, 1, 1)) if want_posterior else None
     return Sums(value.clamp(max=1.0).log(), posterior, reliable)
 
