@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from boxless.ops.label_sets import LabelSets, label_set_mask
 from boxless.ops.set_likelihood import by_number, exact_value
 from boxless.ops.set_recursion import LOWEST
-from boxless.ops.set_series import Sums, at_least
+from boxless.ops.set_series import Sums, at_least, probabilities
 
 MAX_CLASSES = 20
 MAX_SUBSETS = 2**20
@@ -88,11 +88,11 @@ def label_set_upper_bound(log_probs: Tensor, label_sets: LabelSets, depth: int) 
             f"{largest} classes at depth {depth} have {number} subsets, more than {MAX_SUBSETS}; take a smaller depth."
         )
 
-    def bound(log_map: Tensor, member: Tensor, want_posterior: bool) -> Sums:
+    def bound(log_map: Tensor, want_posterior: bool) -> Sums:
         classes = log_map.shape[1] - 1
         if classes > min(depth, MAX_CLASSES):
             return at_least(log_map, min(depth, classes), want_posterior)
-        return exact_value(log_map, member, want_posterior)
+        return exact_value(log_map, log_map.new_ones(len(log_map), classes, dtype=torch.bool), want_posterior)
 
     return _differentiable(maps, mask, lambda log_map, member, want: by_number(bound, log_map, member, want))
 
@@ -131,7 +131,8 @@ class _LogLikelihood(torch.autograd.Function):
         sample = torch.arange(len(mask), device=maps.device).unsqueeze(1)
         log_map = maps[sample, row].clamp_(min=LOWEST)  # (B, widest + 1, M)
         log_map[:, :-1].masked_fill_(~member.unsqueeze(-1), LOWEST)
-        total = log_map.logsumexp(1, keepdim=True)
+        largest = log_map.amax(1, keepdim=True)
+        total = largest + probabilities(log_map - largest).sum(1, keepdim=True).log_()
         log_map -= total
         sums = value_of(log_map, member, want_posterior)
         value = sums.log_value + total.sum((1, 2))

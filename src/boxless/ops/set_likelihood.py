@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 
 from boxless.ops.set_recursion import LOWEST, recursion
-from boxless.ops.set_series import Sums, exact_series
+from boxless.ops.set_series import Sums, exact_series, probabilities
 
 CERTAIN = -40.0  # log of the probability of absence below which the series leaves a class out
 NEGLIGIBLE = -27.0  # log of what may be left out, over the result
-TOGETHER = 5  # classes up to which samples share a call: more subsets than they need cost less than more calls
 MARGIN = 20.0  # by how much, in logarithms, a first guess of the result may be too high
 
 
@@ -33,13 +32,9 @@ def exact_value(log_map: Tensor, member: Tensor, want_posterior: bool) -> Sums:
         member: (B, K) bool, which rows count as classes; the others are never emitted.
         want_posterior: whether to compute it.
     """
-    p = log_map.exp()
+    p = probabilities(log_map)
     absent = (1.0 + 1e-15 - p[:, :-1]).prod(-1).clamp_(min=1e-300).log_()  # (B, K) log that a class is, or above
-    active = member & (absent > CERTAIN)
-    if member.shape[1] <= TOGETHER:
-        sums = exact_series(p, active, want_posterior)
-    else:
-        sums = by_number(_series, log_map, active, want_posterior, TOGETHER)
+    sums = exact_series(p, member & (absent > CERTAIN), want_posterior)
     doubtful = ~sums.reliable
     if not bool(doubtful.any()):
         return sums
@@ -55,34 +50,32 @@ def exact_value(log_map: Tensor, member: Tensor, want_posterior: bool) -> Sums:
 
 
 def by_number(
-    method: Callable[[Tensor, Tensor, bool], Sums],
+    method: Callable[[Tensor, bool], Sums],
     log_map: Tensor,
     active: Tensor,
     want_posterior: bool,
-    together: int = 0,
 ) -> Sums:
     """``method`` on samples with the same number of active classes at a time; all else becomes part of the rest.
 
     Args:
-        method: takes (N, k + 1, M) with the rest last, and (N, k) which classes are active.
+        method: takes (N, k + 1, M) with the rest last.
         log_map: (B, K + 1, M) float64.
         active: (B, K) bool.
         want_posterior: whether to compute it.
-        together: samples with at most so many active classes are one group, where not all of the k are active.
     """
-    number = active.sum(1).clamp(min=min(together, active.shape[1]))
+    number = active.sum(1)
     reliable = torch.empty_like(number, dtype=torch.bool)
     posterior = torch.empty_like(log_map) if want_posterior else None
     sums = Sums(log_map.new_empty(len(log_map)), posterior, reliable)
     for k in number.unique().tolist():
         chosen = number == k
         part = log_map[chosen]
-        first, order = active[chosen].int().sort(dim=1, descending=True, stable=True)
+        order = active[chosen].int().argsort(dim=1, descending=True, stable=True)
         order = torch.cat((order, order.new_full((len(order), 1), log_map.shape[1] - 1)), dim=1)
         index = order.unsqueeze(-1).expand_as(part)
         part = part.gather(1, index)  # the active classes first
         rest = part[:, k:].logsumexp(1, keepdim=True)
-        result = method(torch.cat((part[:, :k], rest), dim=1), first[:, :k].bool(), want_posterior)
+        result = method(torch.cat((part[:, :k], rest), dim=1), want_posterior)
         if result.posterior is not None and want_posterior:
             shares = (part[:, k:] - rest).exp_() * result.posterior[:, k:]
             spread = torch.cat((result.posterior[:, :k], shares), dim=1)
@@ -91,11 +84,7 @@ def by_number(
     return sums
 
 
-def _series(log_map: Tensor, active: Tensor, want_posterior: bool) -> Sums:
-    return exact_series(log_map.exp(), active, want_posterior)
-
-
-def _recursion(log_map: Tensor, _: Tensor, want_posterior: bool) -> Sums:
+def _recursion(log_map: Tensor, want_posterior: bool) -> Sums:
     value, posterior = recursion(log_map, want_posterior)
     return Sums(value, posterior, torch.ones_like(value, dtype=torch.bool))
 

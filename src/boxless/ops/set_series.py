@@ -16,6 +16,7 @@ from torch import Tensor
 CHUNK = 2**18  # numbers at a time: about what a processor's cache holds
 ROUNDING = 2.0**-53
 TOLERANCE = 5e-10  # relative error of a probability up to which the series is trusted
+LEAST = -690.0  # the logarithm below which a probability is zero here
 SMALLEST = 1e-300  # stands for zero in a denominator
 
 
@@ -40,16 +41,38 @@ def exact_series(p: Tensor, active: Tensor, want_posterior: bool) -> Sums:
         active: (N, k) bool; a class that is not may appear or not: of the subsets only those with it count.
         want_posterior: whether to compute it.
     """
-    places = p.shape[2]
-    low = max(min(p.shape[1] - 1, (CHUNK // places).bit_length() - 1), 0)
-    size = max(1, CHUNK // (places << low))
-    free = (~active).to(p.dtype)
-    parts = [_alternate(*part, low, want_posterior) for part in zip(p.split(size), free.split(size), strict=True)]
-    posterior = torch.cat([part.posterior for part in parts if part.posterior is not None]) if want_posterior else None
-    return Sums(torch.cat([part.log_value for part in parts]), posterior, torch.cat([part.reliable for part in parts]))
+    number = active.sum(1)
+    shared = torch.where(number <= 3, 3, torch.where(number <= 5, 5, number))  # more subsets cost less than more calls
+    shared = shared.clamp(max=active.shape[1])
+    value, magnitude = p.new_empty(len(p)), p.new_empty(len(p))
+    posterior = torch.empty_like(p) if want_posterior else None
+    for k in shared.unique().tolist():
+        low = max(min(k, (CHUNK // p.shape[2]).bit_length() - 1), 0)
+        for sample in (shared == k).nonzero().split(max(1, CHUNK // (p.shape[2] << low))):  # (n, 1)
+            first, row = active[sample[:, 0]].int().sort(dim=1, descending=True, stable=True)
+            row = torch.cat((row, row.new_full((len(row), 1), p.shape[1] - 1)), dim=1)  # the active classes first
+            part = p[sample, row]
+            pooled = torch.cat((part[:, :k], part[:, k:].sum(1, keepdim=True)), dim=1) if k + 1 < p.shape[1] else part
+            terms = _alternate(pooled, (1 - first[:, :k]).to(p.dtype), low, want_posterior)
+            value[sample[:, 0]], magnitude[sample[:, 0]], slope = terms
+            if posterior is not None:
+                slope /= terms[0].view(-1, 1, 1)
+                part[:, :k] *= slope[:, :k]
+                part[:, k:] *= slope[:, k:]
+                posterior[sample, row] = part
+    reliable = (value > 0) & (magnitude * (2 * p.shape[2] * ROUNDING) <= TOLERANCE * value)
+    return Sums(value.clamp(max=1.0).log(), posterior, reliable)
 
 
-def _alternate(p: Tensor, free: Tensor, low: int, want_posterior: bool) -> Sums:
+def _alternate(p: Tensor, free: Tensor, low: int, want_posterior: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum of the series (n,), that of its terms without their signs, and the slopes (n, k + 1, M) of the first.
+
+    Args:
+        p: (n, k + 1, M).
+        free: (n, k) one where a class is not active, else zero.
+        low: of how many classes the subset sums are a table.
+        want_posterior: whether to compute the slopes.
+    """
     samples, rows, places = p.shape
     high = rows - 1 - low
     table = p.new_empty(samples, 2**low, places)
@@ -76,9 +99,7 @@ def _alternate(p: Tensor, free: Tensor, low: int, want_posterior: bool) -> Sums:
             slope[:, -1] += slopes[:, 0]
             if high:
                 slope[:, low:-1] += chosen.unsqueeze(1) * slopes[:, :1]
-    reliable = (value > 0) & (magnitude * (2 * places * ROUNDING) <= TOLERANCE * value)
-    posterior = slope.mul_(p).div_(value.view(-1, 1, 1)) if want_posterior else None
-    return Sums(value.clamp(max=1.0).log(), posterior, reliable)
+    return value, magnitude, slope
 
 
 def at_least(log_map: Tensor, depth: int, want_posterior: bool) -> Sums:
@@ -93,7 +114,7 @@ def at_least(log_map: Tensor, depth: int, want_posterior: bool) -> Sums:
         want_posterior: whether to compute it.
     """
     samples, rows, places = log_map.shape
-    p = log_map.exp()
+    p = probabilities(log_map)
     p[:, -1] += SMALLEST
     value, magnitude, slope = p.new_ones(samples), p.new_ones(samples), torch.ones_like(p)
     for size in range(depth):
@@ -110,6 +131,11 @@ def at_least(log_map: Tensor, depth: int, want_posterior: bool) -> Sums:
     raised = value + magnitude * ((2 * places + rows) * ROUNDING)
     posterior = slope.mul_(p).div_(raised.view(-1, 1, 1)) if want_posterior else None
     return Sums(raised.clamp(max=1.0).log(), posterior, torch.ones_like(value, dtype=torch.bool))
+
+
+def probabilities(log_map: Tensor) -> Tensor:
+    """exp, with zero for what is below 1e-300: numbers that underflow would cost several times the others."""
+    return torch.where(log_map < LEAST, 0.0, log_map.clamp(min=LEAST).exp_())
 
 
 def _choices(classes: int, size: int, device: torch.device) -> Tensor:
