@@ -19,12 +19,12 @@ from torch.autograd.function import once_differentiable
 from boxless.ops.label_sets import LabelSets, label_set_mask
 from boxless.ops.set_likelihood import by_number, exact_value
 from boxless.ops.set_recursion import LOWEST
-from boxless.ops.set_series import Sums, at_least, probabilities
+from boxless.ops.set_series import LEAST, Sums, at_least, probabilities
 
 MAX_CLASSES = 20
 MAX_SUBSETS = 2**20
 
-Value = Callable[[Tensor, Tensor, bool], Sums]
+Value = Callable[[Tensor, Tensor, Tensor, bool], Sums]  # of a map's logarithms, the map, its classes
 
 
 def label_set_log_likelihood(log_probs: Tensor, label_sets: LabelSets) -> Tensor:
@@ -92,9 +92,10 @@ def label_set_upper_bound(log_probs: Tensor, label_sets: LabelSets, depth: int) 
         classes = log_map.shape[1] - 1
         if classes > min(depth, MAX_CLASSES):
             return at_least(log_map, min(depth, classes), want_posterior)
-        return exact_value(log_map, log_map.new_ones(len(log_map), classes, dtype=torch.bool), want_posterior)
+        member = log_map.new_ones(len(log_map), classes, dtype=torch.bool)
+        return exact_value(log_map, probabilities(log_map), member, want_posterior)
 
-    return _differentiable(maps, mask, lambda log_map, member, want: by_number(bound, log_map, member, want))
+    return _differentiable(maps, mask, lambda log_map, _, member, want: by_number(bound, log_map, member, want))
 
 
 def _checked(log_probs: Tensor, label_sets: LabelSets) -> tuple[Tensor, Tensor]:
@@ -132,10 +133,15 @@ class _LogLikelihood(torch.autograd.Function):
         log_map = maps[sample, row].clamp_(min=LOWEST)  # (B, widest + 1, M)
         log_map[:, :-1].masked_fill_(~member.unsqueeze(-1), LOWEST)
         largest = log_map.amax(1, keepdim=True)
-        total = largest + probabilities(log_map - largest).sum(1, keepdim=True).log_()
-        log_map -= total
-        sums = value_of(log_map, member, want_posterior)
-        value = sums.log_value + total.sum((1, 2))
+        log_map -= largest
+        p = probabilities(log_map)
+        p[:, :-1] *= member.unsqueeze(-1)
+        whole = p.sum(1, keepdim=True).clamp_(min=LEAST)
+        p /= whole
+        log_whole = whole.log_()
+        log_map -= log_whole
+        sums = value_of(log_map, p, member, want_posterior)
+        value = sums.log_value + (largest + log_whole).sum((1, 2))
         impossible = value < LOWEST / 10
         if want_posterior and sums.posterior is not None:
             sums.posterior[impossible] = 0.0

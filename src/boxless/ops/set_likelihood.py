@@ -17,22 +17,22 @@ import torch
 from torch import Tensor
 
 from boxless.ops.set_recursion import LOWEST, recursion
-from boxless.ops.set_series import Sums, exact_series, probabilities
+from boxless.ops.set_series import Sums, exact_series
 
 CERTAIN = -40.0  # log of the probability of absence below which the series leaves a class out
 NEGLIGIBLE = -27.0  # log of what may be left out, over the result
 MARGIN = 20.0  # by how much, in logarithms, a first guess of the result may be too high
 
 
-def exact_value(log_map: Tensor, member: Tensor, want_posterior: bool) -> Sums:
+def exact_value(log_map: Tensor, p: Tensor, member: Tensor, want_posterior: bool) -> Sums:
     """log of the probability that every class of each sample appears.
 
     Args:
         log_map: (B, K + 1, M) float64, finite; each place sums to one.
+        p: the same, not its logarithms; what is below 1e-300 may be so much.
         member: (B, K) bool, which rows count as classes; the others are never emitted.
         want_posterior: whether to compute it.
     """
-    p = probabilities(log_map)
     absent = (1.0 + 1e-15 - p[:, :-1]).prod(-1).clamp_(min=1e-300).log_()  # (B, K) log that a class is, or above
     sums = exact_series(p, member & (absent > CERTAIN), want_posterior)
     doubtful = ~sums.reliable

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK = 2**18  # numbers at a time: about what a processor's cache holds
+CHUNK = 2**19  # numbers at a time: about what a processor's cache holds
 ROUNDING = 2.0**-53
 TOLERANCE = 5e-10  # relative error of a probability up to which the series is trusted
-LEAST = -690.0  # the logarithm below which a probability is zero here
-SMALLEST = 1e-300  # stands for zero in a denominator
+LEAST = 1e-300  # stands for zero in a denominator
+LOG_LEAST = math.log(LEAST)
 
 
 class Sums(NamedTuple):
@@ -43,7 +43,7 @@ def exact_series(p: Tensor, active: Tensor, want_posterior: bool) -> Sums:
     """
     number = active.sum(1)
     shared = torch.where(number <= 3, 3, torch.where(number <= 5, 5, number))  # more subsets cost less than more calls
-    shared = shared.clamp(max=active.shape[1])
+    shared = torch.where(number == 0, 0, shared.clamp(max=active.shape[1]))
     value, magnitude = p.new_empty(len(p)), p.new_empty(len(p))
     posterior = torch.empty_like(p) if want_posterior else None
     for k in shared.unique().tolist():
@@ -76,7 +76,7 @@ def _alternate(p: Tensor, free: Tensor, low: int, want_posterior: bool) -> tuple
     samples, rows, places = p.shape
     high = rows - 1 - low
     table = p.new_empty(samples, 2**low, places)
-    table[:, 0] = SMALLEST
+    table[:, 0] = LEAST if high else p[:, -1] + LEAST
     for c in range(low):
         torch.add(table[:, : 1 << c], p[:, c, None], out=table[:, 1 << c : 2 << c])
     bits = _subsets(low, p)  # (2^low, low)
@@ -84,13 +84,16 @@ def _alternate(p: Tensor, free: Tensor, low: int, want_posterior: bool) -> tuple
     signs = signs * (free[:, :low] @ (1.0 - bits).T == 0)  # (N, 2^low)
     picks = torch.cat((bits.new_ones(1 << low, 1), bits), dim=1).T  # (1 + low, 2^low): all, and those with c
     value, magnitude, slope = p.new_zeros(samples), p.new_zeros(samples), torch.zeros_like(p)
-    sums = torch.empty_like(table)
+    sums = torch.empty_like(table) if high else table
     for number in range(2**high):  # chunks of 2^low subsets
         chosen = p.new_tensor([number >> c & 1 for c in range(high)])
-        rest = p[:, -1:] + (chosen @ p[:, low:-1]).unsqueeze(1) if high else p[:, -1:]
-        counts = free[:, low:] @ (1.0 - chosen) == 0 if high else free.new_ones(samples)
-        torch.add(table, rest, out=sums)
-        terms = sums.prod(-1) * signs * ((-1) ** (high - number.bit_count()) * counts).unsqueeze(1)
+        weights = signs
+        if high:
+            rest = p[:, -1:] + (chosen @ p[:, low:-1]).unsqueeze(1)
+            torch.add(table, rest, out=sums)
+            counts = free[:, low:] @ (1.0 - chosen) == 0
+            weights = signs * ((-1) ** (high - number.bit_count()) * counts).unsqueeze(1)
+        terms = sums.prod(-1).mul_(weights)
         magnitude += terms.abs().sum(1)
         value += terms.sum(1)
         if want_posterior:
@@ -115,7 +118,7 @@ def at_least(log_map: Tensor, depth: int, want_posterior: bool) -> Sums:
     """
     samples, rows, places = log_map.shape
     p = probabilities(log_map)
-    p[:, -1] += SMALLEST
+    p[:, -1] += LEAST
     value, magnitude, slope = p.new_ones(samples), p.new_ones(samples), torch.ones_like(p)
     for size in range(depth):
         weight = -float((-1) ** (depth - 1 - size) * math.comb(rows - 2 - size, depth - 1 - size))
@@ -134,8 +137,8 @@ def at_least(log_map: Tensor, depth: int, want_posterior: bool) -> Sums:
 
 
 def probabilities(log_map: Tensor) -> Tensor:
-    """exp, with zero for what is below 1e-300: numbers that underflow would cost several times the others."""
-    return torch.where(log_map < LEAST, 0.0, log_map.clamp(min=LEAST).exp_())
+    """exp, but not below ``LEAST``: what underflows would cost several times the others, and is too small to count."""
+    return log_map.clamp(min=LOG_LEAST).exp_()
 
 
 def _choices(classes: int, size: int, device: torch.device) -> Tensor:
