@@ -122,6 +122,7 @@ class TestValue:
         ("classes", "p", "places"),
         [
             (20, Fraction(1, 21), 40),
+            (3, Fraction(11, 40), 50),
             (9, Fraction(1, 2**9), 784),
             (6, Fraction(1, 2**30), 300),
             (MERGE_CLASSES + 1, Fraction(1, 2**40), 15),
@@ -143,6 +144,12 @@ class TestValue:
         p = torch.tensor([[1.0, 1e-50], [1e-30, 1e-45], [1e-17, 1.0]], dtype=torch.float64)
         value = label_set_log_likelihood(p.log().unsqueeze(0), [[0, 1]]).item()
         assert value == pytest.approx(log(by_states(rational(p), [0, 1])), abs=TOLERANCE)
+
+    def test_a_class_taken_for_certain_that_is_not_against_so_small_a_result_is_counted(self) -> None:
+        rows = [[0.0, 1.0, 1 - 3e-7], [0.5, 0.0, 0.0], [0.5, 1e-40, 0.0], [0.0, 0.0, 3e-7]]
+        p = torch.tensor(rows, dtype=torch.float64)
+        value = label_set_log_likelihood(p.log().unsqueeze(0), [[0, 1, 2]]).item()
+        assert value == pytest.approx(log(by_states(rational(p), [0, 1, 2])), abs=TOLERANCE)
 
     def test_each_sample_of_a_batch_has_its_own_set(self) -> None:
         log_probs = random(6, 6, 5, 4)
@@ -224,10 +231,16 @@ class TestGradient:
         log_probs[1, :, 2], log_probs[1, 2, 2] = -torch.inf, 0.0  # a class outside of the set is certain
         values = label_set_log_likelihood(log_probs.log_softmax(1), [[0, 1], [0, 1], [0, 1]])
         assert values.isinf().tolist() == [True, True, False]
-        found = gradient(lambda x: label_set_log_likelihood(x.log_softmax(1), [[0, 1]] * 3).exp(), log_probs)
+        found = gradient(lambda x: label_set_log_likelihood(x.log_softmax(1), [[0, 1]] * 3).square(), log_probs)
         assert found.isfinite().all()
         assert (found[:2] == 0).all()
         assert (found[2] != 0).any()
+
+    def test_of_a_class_outside_of_the_set_is_zero(self) -> None:
+        found = gradient(lambda x: label_set_log_likelihood(x, [[1], [0, 2, 3], []]), random(3, 5, 6).log_softmax(1))
+        absent = torch.tensor([[1, 0, 1, 1, 0], [0, 1, 0, 0, 0], [1, 1, 1, 1, 0]], dtype=torch.bool)
+        assert (found[absent] == 0).all()
+        assert (found[~absent] > 0).all()
 
     def test_is_finite_and_right_where_single_probabilities_are_zero(self) -> None:
         p = random(1, 4, 7).softmax(1)
@@ -287,7 +300,7 @@ class TestUpperBound:
 
     @pytest.mark.parametrize("depth", [0, 1, 3])
     def test_is_the_probability_of_so_many_different_classes(self, depth: int) -> None:
-        p = Fraction(1, 64)
+        p = Fraction(1, 2048)
         log_map = torch.full((1, 31, 90), math.log(p), dtype=torch.float64)
         log_map[:, -1] = math.log(1 - 30 * p)
         fewer = sum((distinct(25, p, 1 - 30 * p, 90, number) for number in range(depth)), Fraction(0))
