@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from boxless.nets.residual import LayerNorm, PyramidEncoder, ResidualBlock
+from boxless.hardware import can_compile
+from boxless.nets.residual import HalvingMaxPool, LayerNorm, PyramidEncoder, ResidualBlock
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -114,3 +115,37 @@ class TestPyramidEncoder:
     def test_blocks_per_level(self, blocks: int) -> None:
         encoder = PyramidEncoder(1, (2, 4), blocks=blocks)
         assert sum(isinstance(layer, ResidualBlock) for layer in encoder.layers) == 3 * blocks
+
+
+class TestHalvingMaxPool:
+    @pytest.mark.parametrize("size", [(8, 6), (7, 9), (2, 2)])
+    def test_is_max_pooling_in_values_and_gradients(self, size: tuple[int, int]) -> None:
+        x = random(2, 3, *size).requires_grad_()
+        results = []
+        for layer in (HalvingMaxPool(), nn.MaxPool2d(2)):
+            output = layer(x)
+            results.append((output, *torch.autograd.grad((output * random(*output.shape, seed=9)).sum(), x)))
+        for ours, theirs in zip(*results, strict=True):
+            assert torch.equal(ours, theirs)
+
+    def test_ties_share_the_gradient(self) -> None:
+        x = torch.zeros(1, 1, 2, 4, requires_grad=True)
+        HalvingMaxPool()(x).sum().backward()
+        assert x.grad is not None
+        assert (x.grad == 0.25).all()
+
+
+@pytest.mark.skipif(not can_compile("cpu"), reason="no C++ compiler")
+@pytest.mark.parametrize("patches", [24, 96])
+def test_a_compiled_encoder_in_bf16_gives_every_layer_its_gradient(patches: int) -> None:
+    # nn.MaxPool2d compiles into a backward pass that ends at the pooling, depending on patches and memory format
+    encoder = PyramidEncoder(1, (8, 16), blocks=1)
+    x, target = random(patches, 1, 16, 16), random(patches, 16, 4, 4, seed=1)
+    gradients = []
+    for network, reduced in ((encoder, False), (torch.compile(encoder, dynamic=False), True)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            output = network(x)
+        gradients.append(torch.autograd.grad((output.float() * target).mean(), list(encoder.parameters())))
+    for full, half in zip(*gradients, strict=True):
+        if full.numel() > 1:  # the shift of a single channel is little but rounding
+            assert F.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.9

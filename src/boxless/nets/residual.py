@@ -65,6 +65,20 @@ class ResidualBlock(nn.Module):
         return output
 
 
+class HalvingMaxPool(nn.Module):
+    """2×2 max pooling of stride 2, as pairwise maxima of every second row and column; a lone last one is left out.
+
+    torch 2.13 on a CPU compiles the backward pass of ``nn.MaxPool2d`` in bf16 wrongly, silently: with few channels
+    nothing behind it gets a gradient. Pixels that tie share the gradient.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, H // 2, W // 2)."""
+        x = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
+        rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
 class PyramidEncoder(nn.Module):
     """Levels of three residual blocks and 2×2 max pooling, the channels doubling; three more blocks at the end.
 
@@ -83,7 +97,7 @@ class PyramidEncoder(nn.Module):
         previous = inputs
         for width in channels:
             layers += [ResidualBlock(previous if i == 0 else width, width) for i in range(blocks)]
-            layers.append(nn.MaxPool2d(2))
+            layers.append(HalvingMaxPool())
             previous = width
         layers += [ResidualBlock(previous, previous, kernel=1) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
