@@ -4,7 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,9 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
         BoxlessError: a setting or the data are not usable.
     """
     kind = model_type(recipe.method)
-    fields = {"channels": 1, "max_side": None} | recipe.model
+    channels, max_side = (_model_value(kind.config_type, recipe, name) for name in ("channels", "max_side"))
     train_source, validation_source, problems = training_sources(
-        recipe.data, recipe.run.seed, fields["channels"], fields["max_side"], labels_needed=kind.knows_classes
+        recipe.data, recipe.run.seed, channels, max_side, labels_needed=kind.knows_classes
     )
     if problems and problems_file is not None:
         write_atomically(problems_file, "\n".join(problems) + "\n")
@@ -115,6 +115,11 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
         return evaluation_loader(validation_source, 64, trainer.global_rank, trainer.world_size)
 
     return module, (training_part, validation_part)
+
+
+def _model_value(config_type: type[Any], recipe: Recipe, name: str) -> Any:
+    """A setting of the model as the recipe gives it, or its default."""
+    return recipe.model.get(name, next(field.default for field in fields(config_type) if field.name == name))
 
 
 def _prepared(run: Path, recipe: Recipe, resume: bool) -> Path | None:
