@@ -170,7 +170,8 @@ def test_places_are_pixels_of_the_image_that_was_given_also_when_it_is_shrunk(he
 
 def test_sides_that_are_rounded_have_each_its_own_scale() -> None:
     """90×61 becomes 30×20: a spot at the middle stays at the middle, and boxes are 3 by 3.05 times as large."""
-    found = spotting_model(instances=1, max_side=30).detect(spots([(44.5, 30.0)], 61, 90).clamp(0, 0.9))
+    model = spotting_model(instances=1, max_side=30, softmax_strength=50.0)
+    found = model.detect(spots([(44.5, 30.0)], 61, 90).clamp(0, 0.9))
     x, y = found.centers[0].tolist()
     assert found.sizes[0].tolist() == [pytest.approx(24.0), pytest.approx(8 * 61 / 20)]
     assert abs(x - 44.5) <= 1.51  # half a pixel of the shrunk image
@@ -210,12 +211,27 @@ def test_the_inner_part_of_each_extent_by_a_loop(border: int) -> None:
     assert torch.equal(inside(extents, border, torch.zeros(4, 12, 14)), expected)
 
 
-def test_a_heatmap_is_cut_off_at_the_border_of_the_image_or_of_each_extent() -> None:
-    model, heatmap, extents = small_model(border=2), noise(12, 14).expand(2, -1, -1), torch.tensor([[9, 14], [12, 7]])
-    whole, parts = model.inner(heatmap), model.inner(heatmap, extents)
-    assert torch.equal(whole, heatmap * inside(torch.tensor([[12, 14]]), 2, heatmap))
-    assert torch.equal(parts, heatmap * inside(extents, 2, heatmap))
-    assert not torch.equal(whole, parts)
+def test_responses_are_zero_in_the_border_of_the_image_or_of_each_extent() -> None:
+    model, extents = small_model(border=2), torch.tensor([[25, 34], [30, 28]])
+    images = torch.stack((noise(30, 34), noise(30, 34, seed=1)))
+    whole, parts = model.responses(images), model.responses(images, extents=extents)
+    for responses, sizes in ((whole, torch.tensor([[30, 34]])), (parts, extents)):
+        inner = inside(sizes, 2, responses).unsqueeze(1).expand_as(responses)
+        assert (responses[inner] > 0).all()
+        assert not responses[~inner].any()
+
+
+def test_what_lies_in_the_border_takes_nothing_off_an_object_beside_it() -> None:
+    # as the reflection of an object at the edge does, which the network sees once more
+    def ridge(images: Tensor) -> Tensor:
+        scores = torch.zeros_like(images)
+        scores[:, :, 8, 10] = 1.0
+        scores[:, :, :2] = 4.0
+        return scores
+
+    model = small_model(border=2)
+    heatmap = model.pool(model.responses(torch.zeros(1, 1, 30, 34), ridge))[0]
+    assert divmod(int(heatmap.argmax()), 34) == (8, 10)
 
 
 def tiled(monkeypatch: pytest.MonkeyPatch, tile: int) -> None:

@@ -88,10 +88,10 @@ def patches_at(batch: Batch, keypoints: Tensor) -> Tensor:
 
 
 def detected(hand: MistClassifier, batch: Batch, k: int) -> tuple[Tensor, Tensor]:
-    """H_η(I) and E_K of it, away from the border."""
-    heatmap = local_softmax(hand.heatmap_net(batch.images), 15, 10.0)[:, 0]
-    inner = F.pad(heatmap.detach()[:, BORDER:-BORDER, BORDER:-BORDER], (BORDER,) * 4)
-    return heatmap, top_k_peaks(inner, k, 11).centers
+    """H_η(I) away from the border, and E_K of it."""
+    scores = hand.heatmap_net(batch.images)[:, :, BORDER:-BORDER, BORDER:-BORDER]
+    heatmap = F.pad(local_softmax(scores, 15, 10.0), (BORDER,) * 4)[:, 0]
+    return heatmap, top_k_peaks(heatmap, k, 11).centers
 
 
 def adam(parameters: Any, rate: float) -> torch.optim.Adam:
@@ -312,8 +312,8 @@ def test_what_pads_an_image_is_no_foreground_and_says_nothing_of_the_background(
 def test_a_training_with_background_learns_from_images_with_fewer_objects() -> None:
     """Eq. 9 with the left-over patches as a class: the loss of a batch with no object but background falls."""
     batch = replace(batches(1)[0], labels=torch.full((4, 3), -1))
-    training = MistClassifierTraining(model(background=True), replace(GRADIENT, keypoint_rate=0.0), 20, compile=False)
+    training = MistClassifierTraining(model(background=True), replace(GRADIENT, keypoint_rate=0.0), 40, compile=False)
     before = training.task(batch, training._detect(batch, training._responses(batch), 0)).doubt.mean()
-    trained(training, [batch] * 20)
+    trained(training, [batch] * 40)
     after = training.task(batch, training._detect(batch, training._responses(batch), 0)).doubt.mean()
     assert after < 0.5 * before

@@ -55,6 +55,7 @@ class Extracted(NamedTuple):
 
 TILE = 512  # pixels; larger images are seen in tiles of this side
 PIXELS_AT_ONCE = 2**20  # that the heatmap network sees: a GB of activations
+LOWEST_SCORE = -1e4  # of places where no object is looked for
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
 
 
@@ -79,16 +80,25 @@ class MistModel(Detector):
         """h' = H_η(I), sharpened and pooled over scale: (B, C, H, W) to (B, H, W) float32 in [0, 1]."""
         return self.pool(self.responses(images))
 
-    def responses(self, images: Tensor, network: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    def responses(
+        self, images: Tensor, network: Callable[[Tensor], Tensor] | None = None, extents: Tensor | None = None
+    ) -> Tensor:
         """The local softmax of H_η at each scale: (B, C, H, W) to (B, S, H, W) float32 in [0, 1].
+
+        It is zero within ``border`` of the edge of the image, or of its extent. The scores there do not take part in
+        the softmax either: objects mirrored by the padding of the network would win against real ones beside them.
 
         Args:
             images: of any size that the network takes at all scales.
             network: stands in for the heatmap network, as its compiled form.
+            extents: (B, 2) height and width of the part of each image that is no padding.
         """
         network = self.heatmap_net if network is None else network
-        scores = [self._scores(images, scale, network) for scale in self.config.scales]
-        return local_softmax(torch.cat(scores, dim=1), self.config.softmax_size, self.config.softmax_strength)
+        scores = torch.cat([self._scores(images, scale, network) for scale in self.config.scales], dim=1)
+        whole = scores.new_tensor([scores.shape[2:]])
+        inner = inside(whole if extents is None else extents, self.config.border, scores).unsqueeze(1)
+        scores = scores.masked_fill(~inner, LOWEST_SCORE)
+        return local_softmax(scores, self.config.softmax_size, self.config.softmax_strength) * inner
 
     def _scores(self, images: Tensor, scale: float, network: Callable[[Tensor], Tensor]) -> Tensor:
         """H_η of the image resized by 1 / scale, resized back: (B, 1, H, W) float32."""
@@ -105,16 +115,15 @@ class MistModel(Detector):
             return share_of_scales(responses).amax(dim=1)
         return pool_scales(responses)
 
-    def extract(self, responses: Tensor, k: int, extents: Tensor | None = None) -> Extracted:
+    def extract(self, responses: Tensor, k: int) -> Extracted:
         """E_K: the K highest peaks, with the size that the responses of the scales tell.
 
         Args:
             responses: (B, S, H, W).
             k: from 1 to H·W.
-            extents: (B, 2) height and width of the part of each image that is no padding.
         """
         heatmap = self.pool(responses)
-        peaks = top_k_peaks(self.inner(heatmap, extents), k, self.config.suppression_size)
+        peaks = top_k_peaks(heatmap, k, self.config.suppression_size)
         return Extracted(self._keypoints(heatmap, responses, peaks.centers), peaks.scores, peaks.valid)
 
     def _keypoints(self, heatmap: Tensor, responses: Tensor, centers: Tensor) -> Keypoints:
@@ -126,12 +135,6 @@ class MistModel(Detector):
     def scale_sides(self, like: Tensor) -> Tensor:
         """(S,) side of the box that each scale stands for, in pixels."""
         return self.config.object_size * like.new_tensor(self.config.scales)
-
-    def inner(self, heatmap: Tensor, extents: Tensor | None = None) -> Tensor:
-        """The heatmap (B, H, W), zero within ``border`` of the edge of the image, or of its extent (B, 2)."""
-        border = self.config.border
-        whole = heatmap.new_tensor([heatmap.shape[1:]])
-        return heatmap * inside(whole if extents is None else extents, border, heatmap)
 
     def patches(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         """S: the patches at these keypoints, (B·N, C, P, P)."""
@@ -154,7 +157,6 @@ class MistModel(Detector):
 
     def _peaks_at_most(self, heatmap: Tensor) -> int:
         """The largest number of local maxima that a heatmap of the batch (B, H, W) has, worth a look."""
-        heatmap = self.inner(heatmap)
         maxima = suppress_non_maxima(heatmap, self.config.suppression_size)
         worth = heatmap >= LEAST_HEIGHT * self.peak_height
         return max(1, int((maxima & worth).flatten(1).sum(1).max()))
@@ -163,7 +165,9 @@ class MistModel(Detector):
         """Padded with black where an image is too small for the network, in tiles where it is large."""
         height, width = images.shape[-2:]
         least = max(self.config.softmax_size, math.ceil(self._margin)) + 1
-        images = F.pad(images, (0, max(0, least - width), 0, max(0, least - height)))
+        if min(height, width) < least:
+            images = F.pad(images, (0, max(0, least - width), 0, max(0, least - height)))
+            return self.responses(images, extents=images.new_tensor([[height, width]]))
         tile = min(images.shape[2], TILE) * min(images.shape[3], TILE)
         return torch.cat([self._responses_by_tiles(part) for part in images.split(max(1, PIXELS_AT_ONCE // tile))])
 
@@ -175,7 +179,8 @@ class MistModel(Detector):
 
     def _responses_by_tiles(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        halo = math.ceil(self._margin) + self.config.softmax_size // 2  # what the heatmap of a pixel depends on
+        reach = max(math.ceil(self._margin), self.config.border)
+        halo = reach + self.config.softmax_size // 2  # what the heatmap of a pixel depends on
         if max(height, width) <= TILE + 2 * halo:
             return self.responses(images)
         responses = images.new_zeros(len(images), len(self.config.scales), height, width)

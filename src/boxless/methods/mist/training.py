@@ -117,13 +117,13 @@ class MistTraining(TrainingModule):
         self.finish_step()
 
     def _responses(self, batch: Batch) -> Tensor:
-        responses: Tensor = self.model.responses(batch.images, self._networks["heatmap"])
-        return responses if batch.extents is None else responses * inside(batch.extents, 0, responses).unsqueeze(1)
+        responses: Tensor = self.model.responses(batch.images, self._networks["heatmap"], batch.extents)
+        return responses
 
     def _detect(self, batch: Batch, responses: Tensor, more: int) -> Keypoints:
         """E_K, and as many candidates ``more``; also follows how high the peaks are, for the scores of detection."""
         k = self.model.config.instances
-        found = self.model.extract(responses, k + more, batch.extents)
+        found = self.model.extract(responses, k + more)
         self.model.peak_height.lerp_(found.heights[:, :k].mean(), 1.0 if self.steps_done == 0 else 0.02)
         keypoints: Keypoints = found.keypoints
         return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
