@@ -27,7 +27,7 @@ train(tiny_recipe(steps=40), sys.argv[1], resume=sys.argv[2] == "resume", progre
 
 
 def _start(run: Path, how: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen([sys.executable, "-c", TRAIN, str(run), how], env=environment)
 
 
