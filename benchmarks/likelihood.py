@@ -8,13 +8,9 @@ the series cancels, and where the plain loop is wrong.
 
 import argparse
 import math
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -22,6 +18,7 @@ from torch import Tensor
 
 from boxless.hardware import machine
 from boxless.ops.likelihood import label_set_log_likelihood
+from memory import memory_of, peak_memory
 
 ROUNDS = 5
 
@@ -91,7 +88,7 @@ def main() -> None:
         name, whose = arguments.memory_of
         case = next(case for case in CASES if case.name == name)
         step(case, label_set_log_likelihood if whose == "ours" else plain)()
-        print(_peak())
+        print(peak_memory())
         return
     print(machine())
     print(f"{'':30}{'ours':>12}{'plain':>12}{'ratio':>9}{'ours':>12}{'plain':>12}")
@@ -101,24 +98,11 @@ def main() -> None:
         if case.plain:
             theirs = fastest(step(case, plain))
             line += f"{1000 * theirs:9.1f} ms{theirs / ours:8.1f}x"
-            line += f"{_memory(case, 'ours'):8d} MiB{_memory(case, 'plain'):8d} MiB"
         else:
-            line += f"{'–':>12}{'–':>9}{_memory(case, 'ours'):8d} MiB{'–':>12}"
+            line += f"{'–':>12}{'–':>9}"
+        line += f"{memory_of(__file__, case.name, 'ours'):8d} MiB"
+        line += f"{memory_of(__file__, case.name, 'plain'):8d} MiB" if case.plain else f"{'–':>12}"
         print(line, flush=True)
-
-
-def _peak() -> int:
-    """MiB of this process alone: getrusage counts also the process that started it, until the new program began."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024
-
-
-def _memory(case: Case, whose: str) -> int:
-    command = [sys.executable, __file__, "--memory-of", case.name, whose]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 if __name__ == "__main__":

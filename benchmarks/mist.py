@@ -5,9 +5,6 @@ Prints images a second, their ratio, and the peak memory of each in a process of
 """
 
 import argparse
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +29,7 @@ from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import top_k_peaks
 from boxless.ops.lifting import gaussian_heatmap, point_heatmap
 from boxless.ops.patches import paste
+from memory import memory_of, peak_memory
 from plain_mist import classifier, crop, heatmap_net, local_softmax
 
 BATCH, STEPS, ROUNDS = 32, 4, 3
@@ -167,23 +165,18 @@ def main() -> None:
     if arguments.memory_of:
         name, whose = arguments.memory_of
         variants(batch)[name][0 if whose == "ours" else 1]()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        print(peak_memory())
         return
     print(machine())
     print(f"{'':28}{'ours':>12}{'plain':>12}{'ratio':>8}{'ours':>12}{'plain':>12}")
     for name, (ours, plain) in variants(batch).items():
         speeds = fastest(ours, BATCH), fastest(plain, BATCH)
-        memory = [_memory(name, whose) for whose in ("ours", "plain")]
+        memory = [memory_of(__file__, name, whose) for whose in ("ours", "plain")]
         print(
             f"{name:28}{speeds[0]:8.1f} im/s{speeds[1]:8.1f} im/s{speeds[0] / speeds[1]:7.2f}x"
             f"{memory[0]:8d} MiB{memory[1]:8d} MiB",
             flush=True,
         )
-
-
-def _memory(name: str, whose: str) -> int:
-    command = [sys.executable, __file__, "--memory-of", name, whose]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 if __name__ == "__main__":

@@ -95,9 +95,12 @@ def suppress_non_maxima(heatmap: Tensor, size: int = 5) -> Tensor:
     """
     _check_window(size)
     height, width = heatmap.shape[-2:]
-    _, winner = F.max_pool2d(heatmap.float().unsqueeze(1), size, stride=1, padding=size // 2, return_indices=True)
+    half = size // 2
+    in_row, column = F.max_pool2d(heatmap.float().unsqueeze(1), (1, size), 1, (0, half), return_indices=True)
+    _, row = F.max_pool2d(in_row, (size, 1), 1, (half, 0), return_indices=True)
+    winner = column.flatten(1).gather(1, row.flatten(1)).view_as(heatmap)  # the first of the first row that has it
     own = torch.arange(height * width, device=heatmap.device).view(1, height, width)
-    return winner[:, 0] == own
+    return winner == own
 
 
 def top_k_peaks(heatmap: Tensor, k: int, size: int = 5) -> Peaks:

@@ -276,7 +276,7 @@ def test_images_are_seen_together_only_while_they_fit_into_memory(monkeypatch: p
     whole = model.detect(images)
     numbers: list[int] = []
     model.heatmap_net.register_forward_pre_hook(lambda _, seen: numbers.append(len(seen[0])))
-    monkeypatch.setattr(mist, "PIXELS_AT_ONCE", 3 * 30 * 44)
+    monkeypatch.setitem(mist.PIXELS_AT_ONCE, "cpu", 3 * 30 * 44)
     for found, expected in zip(model.detect(images), whole, strict=True):
         assert_same(found, expected)
     assert numbers == [3, 3, 1]

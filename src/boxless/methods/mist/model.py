@@ -54,7 +54,8 @@ class Extracted(NamedTuple):
 
 
 TILE = 512  # pixels; larger images are seen in tiles of this side
-PIXELS_AT_ONCE = 2**20  # that the heatmap network sees: a GB of activations
+PIXELS_AT_ONCE = {"cpu": 2**17}  # that the heatmap network sees: few stay near a CPU's caches; on other devices:
+MANY_PIXELS = 2**20  # a GB of activations
 LOWEST_SCORE = -1e4  # of places where no object is looked for
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
 
@@ -169,7 +170,8 @@ class MistModel(Detector):
             images = F.pad(images, (0, max(0, least - width), 0, max(0, least - height)))
             return self.responses(images, extents=images.new_tensor([[height, width]]))
         tile = min(images.shape[2], TILE) * min(images.shape[3], TILE)
-        return torch.cat([self._responses_by_tiles(part) for part in images.split(max(1, PIXELS_AT_ONCE // tile))])
+        at_once = max(1, PIXELS_AT_ONCE.get(images.device.type, MANY_PIXELS) // tile)
+        return torch.cat([self._responses_by_tiles(part) for part in images.split(at_once)])
 
     @property
     def _margin(self) -> float:
