@@ -1,0 +1,63 @@
+"""U-Net (Ronneberger 2015): an image to a map of features as large as it (TUSK, section 3.1 and table 6)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from boxless.nets.residual import HalvingMaxPool, LayerNorm
+
+
+class DoubleConv(nn.Module):
+    """Twice a 3×3 convolution, layer normalisation and ReLU.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm1 = LayerNorm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm2 = LayerNorm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W), not negative."""
+        x = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        return F.relu(self.norm2(self.conv2(x)), inplace=True)
+
+
+class UNet(nn.Module):
+    """Levels of two convolutions and 2×2 max pooling, and the way up again beside what each level has seen.
+
+    Group normalisation with one group, as the release has it with more (PROTOCOL 4): a score depends on no other image
+    of the batch.
+
+    Args:
+        inputs: channels that come in.
+        channels: of each level; the first is also that of the features.
+    """
+
+    def __init__(self, inputs: int, channels: tuple[int, ...] = (32, 64, 128, 256)) -> None:
+        super().__init__()
+        self.multiple = 2 ** (len(channels) - 1)
+        steps = list(zip(channels, channels[1:], strict=False))  # from each level to the one below
+        self.enter = DoubleConv(inputs, channels[0])
+        self.pool = HalvingMaxPool()
+        self.down = nn.ModuleList(DoubleConv(upper, lower) for upper, lower in steps)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(lower, upper, 2, stride=2) for upper, lower in reversed(steps))
+        self.merge = nn.ModuleList(DoubleConv(2 * upper, upper) for upper, _ in reversed(steps))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, channels[0], H, W), of any size: the border is repeated to the right and below."""
+        height, width = x.shape[-2:]
+        if height % self.multiple or width % self.multiple:
+            x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        levels = [self.enter(x)]
+        for down in self.down:
+            levels.append(down(self.pool(levels[-1])))
+        y: Tensor = levels.pop()
+        for up, merge in zip(self.up, self.merge, strict=True):
+            y = merge(torch.cat((levels.pop(), up(y)), dim=1))
+        return y[:, :, :height, :width]
