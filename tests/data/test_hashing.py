@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from boxless.data.hashing import _mix, uniforms
+from boxless.data.hashing import _mix, generator, uniforms
 
 WORD = 2**64
 
@@ -88,3 +88,9 @@ class TestUniform:
         assert abs(correlation(self.DRAWS[:-1, :8], self.DRAWS[1:, :8])) < limit
         assert abs(correlation(self.DRAWS[:, :8], uniforms((12, 2), torch.arange(4096), 8))) < limit
         assert abs(correlation(self.DRAWS[:, :8], uniforms((11, 3), torch.arange(4096), 8))) < limit
+
+
+def test_a_generator_is_that_of_its_key_alone() -> None:
+    first, again, other = (torch.rand(1000, generator=generator(key)) for key in [(3, 5), (3, 5), (5, 3)])
+    assert torch.equal(first, again)
+    assert abs(correlation(first, other)) < 0.1

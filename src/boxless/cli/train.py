@@ -156,7 +156,7 @@ def _tell(recipe: Recipe, out: Path) -> None:
         return
     steps = recipe.run.epochs * recipe.run.steps_per_epoch
     best = max(validated, key=lambda epoch: epoch["val/score"])
-    untold = () if model_type(recipe.method).knows_classes else OF_CLASSES
+    untold = OF_CLASSES if model_type(recipe.method).labels_are == "ignored" else ()
     measures = [(name, *how) for name, how in VALIDATED.items() if name in best and name not in untold]
     print_table(
         ["on validation images", *(title for _, title, _ in measures)],

@@ -37,6 +37,12 @@ def normals(key: tuple[int, ...], indices: Tensor, count: int) -> Tensor:
     return torch.sqrt(-2 * torch.log1p(-draws[:, :count])) * torch.cos(2 * torch.pi * draws[:, count:])
 
 
+def generator(key: tuple[int, ...]) -> torch.Generator:
+    """A generator on the CPU for what is drawn in turn, a pure function of the key, see :func:`uniforms`."""
+    seed = int(uniforms(key, torch.zeros(1, dtype=torch.int64), 1).item() * 2**53)
+    return torch.Generator().manual_seed(seed)
+
+
 _GOLDEN = -0x61C8864680B583EB  # the constants of SplitMix64 as signed 64-bit numbers
 _FIRST = -0x40A7B892E31B1A47
 _SECOND = -0x6B2FB644ECCEEE15

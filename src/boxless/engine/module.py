@@ -46,7 +46,7 @@ class TrainingModule(L.LightningModule):
         self.detection = DetectionMetric()
         self.counting = CountingMetric(len(model.config.class_names))
         self.reconstruction = ReconstructionMetric() if isinstance(model, Reconstructs) else None
-        self._places_known = False
+        self._places_known = self._labels_known = False
 
     step_count: Tensor
 
@@ -85,8 +85,8 @@ class TrainingModule(L.LightningModule):
         self.log_dict(averages, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
-        """Places count where all images have them."""
-        self._places_known = True
+        """Places count where all images have them, labels where any image has one."""
+        self._places_known, self._labels_known = True, False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Detect with the trained model, in eval mode, and compare."""
@@ -95,6 +95,7 @@ class TrainingModule(L.LightningModule):
         found: list[Instances] = self.trained_model.detect(images)
         truth = truths_of(batch, self.trained_model.config.class_names, not self.trained_model.knows_classes)
         self._places_known &= batch.centers is not None
+        self._labels_known |= bool((batch.labels >= 0).any())
         self.detection.update(found, truth)
         self.counting.update(found, truth)
         if self.reconstruction is not None:
@@ -105,8 +106,10 @@ class TrainingModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the measures; ``val/score`` chooses the best checkpoint."""
         detection, counting = self.detection.compute(), self.counting.compute()
-        measures = {"val/classification": detection.classification, "val/exact_counts": counting.exact_multiset}
-        if self._places_known:
+        measures = {}
+        if self._labels_known:
+            measures = {"val/classification": detection.classification, "val/exact_counts": counting.exact_multiset}
+        if self._labels_known and self._places_known:
             measures |= {"val/localization": detection.localization, "val/both": detection.both}
         measures["val/score"] = detection.both if self._places_known else detection.classification
         if self.reconstruction is not None:

@@ -25,7 +25,7 @@ from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
-from boxless.engine.sources import evaluation_loader, training_loader, training_sources
+from boxless.engine.sources import Source, evaluation_loader, training_loader, training_sources
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
 from boxless.methods.detector import Detector
@@ -87,13 +87,13 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
     kind = model_type(recipe.method)
     channels, max_side = (_model_value(kind.config_type, recipe, name) for name in ("channels", "max_side"))
     train_source, validation_source, problems = training_sources(
-        recipe.data, recipe.run.seed, channels, max_side, labels_needed=kind.knows_classes
+        recipe.data, recipe.run.seed, channels, max_side, labels_needed=kind.labels_are == "needed"
     )
     if problems and problems_file is not None:
         write_atomically(problems_file, "\n".join(problems) + "\n")
     for problem in problems:
         logging.getLogger("boxless").warning("skipped: %s", problem)
-    names = {"class_names": train_source.class_names} if kind.knows_classes else {}
+    names = _class_names(kind, train_source)
     config = from_plain(kind.config_type, recipe.model | names, "model")
     training = training_type(recipe.method)
     settings = from_plain(training.settings_type, recipe.training, "training")
@@ -115,6 +115,13 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
         return evaluation_loader(validation_source, 64, trainer.global_rank, trainer.world_size)
 
     return module, (training_part, validation_part)
+
+
+def _class_names(kind: type[Detector], source: Source) -> dict[str, tuple[str, ...]]:
+    """The setting of the model that the labels of the data make, where they are made use of and there are any."""
+    if kind.labels_are == "ignored" or (kind.labels_are == "used" and not source.class_names):
+        return {}
+    return {"class_names": source.class_names}
 
 
 def _model_value(config_type: type[Any], recipe: Recipe, name: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar, overload, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, overload, runtime_checkable
 
 import numpy as np
 import torch
@@ -52,6 +52,18 @@ class Found:
     scores: Tensor  # (N,) in [0, 1]
     labels: Tensor  # (N,)
     descriptors: Tensor | None = None  # (N, D)
+    masks: Tensor | None = None  # (N, H, W) bool
+
+
+@runtime_checkable
+class Segments(Protocol):
+    """A detector that can tell to which object each pixel belongs, where it draws masks."""
+
+    @property
+    def draws_masks(self) -> bool: ...
+    def segments(self, images: list[Any]) -> list[NDArray[np.int64]]:
+        """(H, W) of each image: the number of an object."""
+        ...
 
 
 @runtime_checkable
@@ -71,8 +83,13 @@ class Detector(nn.Module):
 
     method: ClassVar[str]
     config_type: ClassVar[type[Any]]
-    knows_classes: ClassVar[bool] = True  # false where all that is found is of one class, whatever the labels say
+    labels_are: ClassVar[Literal["needed", "used", "ignored"]] = "needed"  # used where there are any, to name classes
     config: Any
+
+    @property
+    def knows_classes(self) -> bool:
+        """False where the labels of what is found have nothing to do with those of the data."""
+        return self.labels_are != "ignored"
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The instances of each image of a batch (B, C, H, W), see :meth:`detect`."""
@@ -195,6 +212,7 @@ class Detector(nn.Module):
             class_names=self.config.class_names,
             image_size=image_size,
             descriptors=None if found.descriptors is None else found.descriptors.float().cpu().numpy(),
+            masks=None if found.masks is None else _masks_of_size(found.masks, image_size).cpu().numpy(),
         )
 
     def channels_last(self) -> Self:
@@ -243,6 +261,13 @@ class Detector(nn.Module):
         model = cls(config)
         model.load_state_dict(weights)
         return model.channels_last().eval()
+
+
+def _masks_of_size(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, H, W) bool of the image that the network saw, as those of the image that was given."""
+    if tuple(masks.shape[1:]) == size or len(masks) == 0:
+        return masks.new_zeros(0, *size) if len(masks) == 0 else masks
+    return F.interpolate(masks.unsqueeze(1).float(), size=size, mode="nearest-exact").squeeze(1) > 0.5
 
 
 def read_description(directory: Path) -> dict[str, Any]:

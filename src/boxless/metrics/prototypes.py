@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
 from boxless.errors import BoxlessError
@@ -44,7 +44,29 @@ def prototype_contingency(
     return table
 
 
-def assign_prototypes(contingency: NDArray[np.int64]) -> NDArray[np.int64]:
+def count_covariance(prototypes: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
+    """How the number of keypoints of each prototype in an image goes with that of the objects of each class.
+
+    It stands for :func:`prototype_contingency` where the places of the objects are not known.
+
+    Args:
+        prototypes: (B, P) how often each prototype is in each image.
+        classes: (B, C) how often each class is.
+
+    Returns:
+        (P, C) covariances, summed over the images.
+
+    Raises:
+        BoxlessError: they are not tables of the same images.
+    """
+    found, true = np.asarray(prototypes, np.float64), np.asarray(classes, np.float64)
+    if found.ndim != 2 or true.ndim != 2 or len(found) != len(true) or not len(found):
+        raise BoxlessError(f"counts are (B, P) and (B, C) of the same images, not {found.shape} and {true.shape}.")
+    covariance: NDArray[np.float64] = (found - found.mean(axis=0)).T @ (true - true.mean(axis=0))
+    return covariance
+
+
+def assign_prototypes(contingency: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
     """The class of each prototype: one prototype to one class so that the most instances agree (Hungarian).
 
     Where there are more prototypes than classes, each that is left over takes the class it meets most often, as TUSK
@@ -52,7 +74,8 @@ def assign_prototypes(contingency: NDArray[np.int64]) -> NDArray[np.int64]:
     some classes get none.
 
     Args:
-        contingency: (P, C) how often prototype p lay on class c, with at least one class.
+        contingency: (P, C) how often prototype p lay on class c, or how well the two go together, with at least one
+            class.
 
     Returns:
         (P,) labels of classes. To be found on training scenes, and frozen.

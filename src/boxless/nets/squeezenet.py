@@ -67,11 +67,14 @@ class SqueezeNet(nn.Module):
 
     def forward(self, normalised: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, 512, H', W'), with H' about H / 16."""
-        x = F.relu(self.conv1(F.pad(normalised, (PADDING,) * 4)))
-        x = self.fire4(self.fire3(self.fire2(_pooled(x))))
-        x = self.fire8(self.fire7(self.fire6(self.fire5(_pooled(x)))))
-        features: Tensor = self.fire9(_pooled(x))
-        return features
+        return self.levels(normalised)[-1]
+
+    def levels(self, normalised: Tensor) -> list[Tensor]:
+        """The features before each pooling and the last ones, at strides of 2, 4, 8 and 16; not negative."""
+        first = F.relu(self.conv1(F.pad(normalised, (PADDING,) * 4)))
+        second = self.fire4(self.fire3(self.fire2(_pooled(first))))
+        third = self.fire8(self.fire7(self.fire6(self.fire5(_pooled(second)))))
+        return [first, second, third, self.fire9(_pooled(third))]
 
     def read_pretrained(self) -> None:
         """Take ImageNet's weights, from ``$BOXLESS_DATA/weights/squeezenet1_0.npz``.

@@ -1,5 +1,7 @@
 """U-Net (Ronneberger 2015): an image to a map of features as large as it (TUSK, section 3.1 and table 6)."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,7 +44,7 @@ class UNet(nn.Module):
     def __init__(self, inputs: int, channels: tuple[int, ...] = (32, 64, 128, 256)) -> None:
         super().__init__()
         self.multiple = 2 ** (len(channels) - 1)
-        steps = list(zip(channels, channels[1:], strict=False))  # from each level to the one below
+        steps = list(pairwise(channels))  # from each level to the one below
         self.enter = DoubleConv(inputs, channels[0])
         self.pool = HalvingMaxPool()
         self.down = nn.ModuleList(DoubleConv(upper, lower) for upper, lower in steps)

@@ -1,6 +1,5 @@
 """MIST: how all its tasks learn alike (CVPR 2021, algorithm 1): keypoints, task network, heatmap network."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from boxless.data.batch import Batch
 from boxless.data.hashing import normals
+from boxless.engine.averaging import exponential_average
 from boxless.engine.module import TrainingModule
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import heatmap_loss
@@ -17,8 +17,6 @@ from boxless.methods.mist.model import Keypoints, MistModel, background_of, insi
 from boxless.methods.mist.registration import content_centers, register
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.lifting import lift
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 JITTER = 7  # keeps its random numbers apart from others
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
@@ -229,18 +227,3 @@ def foreground_of(batch: Batch) -> Tensor:
     """
     foreground = batch.images - background_of(batch.images, batch.extents)
     return foreground if batch.extents is None else foreground * inside(batch.extents, 0, foreground).unsqueeze(1)
-
-
-def exponential_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The update of ``AveragedModel`` for an exponential average that forgets its first, untrained weights sooner."""
-
-    @torch.no_grad()
-    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        share = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
-        for average, value in zip(averaged, current, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, 1.0 - share)
-            else:
-                average.copy_(value)
-
-    return update

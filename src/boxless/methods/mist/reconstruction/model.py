@@ -79,7 +79,7 @@ class MistReconstructor(MistModel):
 
     method = "mist-reconstruct"
     config_type = MistReconstructorConfig
-    knows_classes = False
+    labels_are = "ignored"
     config: MistReconstructorConfig
 
     def __init__(self, config: MistReconstructorConfig) -> None:

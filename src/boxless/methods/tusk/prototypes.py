@@ -1,0 +1,80 @@
+"""The state of the prototypes: where they begin, how far apart vectors lie, and whether the clusters collapse."""
+
+import torch
+from torch import Generator, Tensor
+
+from boxless.methods.tusk.networks import unit
+
+LEAST_SPREAD = 0.1  # of descriptors; below it they point one way: 26° from each other on average
+LEAST_USED = 0.5  # of the prototypes; below it most of them hold next to nothing
+
+
+def first_prototypes(descriptors: Tensor, number: int, generator: Generator) -> Tensor:
+    """Prototypes to begin with: descriptors drawn at random, so that they lie where descriptors are.
+
+    Args:
+        descriptors: (N, C) of length 1, at least one.
+        number: M. Where it is more than N some come twice, told apart by a little noise.
+        generator: of the draws, on the CPU.
+
+    Returns:
+        (M, C) of length 1.
+    """
+    order = torch.randperm(len(descriptors), generator=generator).repeat(-(-number // len(descriptors)))[:number]
+    noise = 0.02 * torch.randn(number, descriptors.shape[1], generator=generator)
+    return unit(descriptors[order.to(descriptors.device)] + noise.to(descriptors))
+
+
+def spread(vectors: Tensor) -> Tensor:
+    """How far vectors of length 1 point apart: 1 − |their mean|², which is the mean of 1 − cos over all pairs.
+
+    Args:
+        vectors: (N, C).
+
+    Returns:
+        () in [0, 1]: 0 where all are parallel, near 1 where they point everywhere.
+    """
+    return 1.0 - vectors.mean(dim=0).square().sum()
+
+
+def dimensions(vectors: Tensor) -> Tensor:
+    """In how many dimensions vectors (N, C) vary: (Σλ)² / Σλ² of the variances λ along the axes; () in [1, C].
+
+    1 where all lie on a line, which :func:`spread` alone does not tell; M − 1 for M clusters as far apart as can be.
+    """
+    centered = vectors - vectors.mean(dim=0)
+    covariance = centered.T @ centered
+    return covariance.trace().square() / covariance.square().sum().clamp_min(1e-12)
+
+
+def shares_of(counts: Tensor) -> Tensor:
+    """Counts (M,) of descriptors as shares of all."""
+    return counts / counts.sum().clamp_min(1)
+
+
+def used(shares: Tensor) -> Tensor:
+    """What share of the prototypes is in use: exp of the entropy of their shares (M,), over M; () in [1/M, 1]."""
+    entropy: Tensor = torch.special.entr(shares).sum()
+    return entropy.exp() / len(shares)
+
+
+def complaint(shares: Tensor, descriptor_spread: float) -> str | None:
+    """What is wrong with the clusters, in a sentence, if anything is.
+
+    Args:
+        shares: (M,) of the descriptors that each prototype holds.
+        descriptor_spread: of :func:`spread`.
+    """
+    if descriptor_spread < LEAST_SPREAD:
+        return (
+            f"the descriptors are nearly parallel (spread {descriptor_spread:.3f} of 1), and there is nothing to "
+            "cluster: set training.centering to true, or lower training.feature_weight."
+        )
+    if float(used(shares)) < LEAST_USED:
+        held = shares.sort(descending=True).values.cumsum(0)
+        most = int((held < 0.9).sum()) + 1
+        return (
+            f"the prototypes collapse: {most} of {len(shares)} hold {float(held[most - 1]):.0%} of the descriptors; "
+            "if it stays so, take fewer (model.prototypes), or raise training.mixture_floor."
+        )
+    return None

@@ -1,0 +1,289 @@
+"""TUSK: how it learns, from images and the number of their objects alone (section 3.3, iterative training)."""
+
+import logging
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from boxless.data.batch import Batch
+from boxless.data.hashing import generator, uniforms
+from boxless.engine.averaging import exponential_average
+from boxless.engine.module import TrainingModule
+from boxless.engine.ranks import gathered, mean_over_ranks, places
+from boxless.instances import Instances
+from boxless.methods.tusk.confidence import least_score
+from boxless.methods.tusk.config import TuskTrainingConfig
+from boxless.methods.tusk.losses import PerceptualLoss, squared_error
+from boxless.methods.tusk.model import Tusk
+from boxless.methods.tusk.naming import classes_of_prototypes, unpadded, with_prototypes
+from boxless.methods.tusk.networks import Maps, unit
+from boxless.methods.tusk.prototypes import complaint, dimensions, first_prototypes, shares_of, spread, used
+from boxless.ops.clustering import (
+    kmeans_loss,
+    l2_distances,
+    mean_square_distances,
+    mixture_weights,
+    random_projections,
+    sample_prototypes,
+    sliced_wasserstein,
+)
+from boxless.ops.equivariance import equivariance_loss
+from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images
+
+WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
+WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
+AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
+CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
+
+
+class Pair(NamedTuple):
+    """Images I, and T(I)."""
+
+    images: Tensor  # (B, C, H, W)
+    warped: Tensor  # (B, C, H, W)
+    warp: Warp  # T
+    seen: Tensor  # (B, H, W) bool: false where I is padding, or what a weak warp brought in from outside
+
+
+class TuskTraining(TrainingModule):
+    """Iterative training with manual optimization: the auto-encoder by one step, then the prototypes by several.
+
+    Args:
+        model: to train.
+        settings: how.
+        steps: of the whole training, for the schedule.
+        compile: networks through ``torch.compile``.
+
+    Raises:
+        BoxlessError: the weights of the perceptual loss are not there.
+    """
+
+    settings_type = TuskTrainingConfig
+    model: Tusk
+
+    def __init__(self, model: Tusk, settings: TuskTrainingConfig, steps: int, compile: bool) -> None:
+        super().__init__(model, steps)
+        self.settings = settings
+        # drawn from the generator that the run has seeded, kept with the training: a resume draws the same numbers
+        self.register_buffer("seed", torch.randint(2**31, ()))
+        self.averaged = (
+            AveragedModel(model, multi_avg_fn=exponential_average(settings.averaging), use_buffers=True)
+            if settings.averaging
+            else None
+        )
+        # not submodules: a compiled network shares its parameters with the model's own
+        self._networks: dict[str, Any] = {
+            name: torch.compile(network, dynamic=False) if compile else network
+            for name, network in {"encoder": model.encoder, "decoder": model.decoder}.items()
+        }
+        self._difference = PerceptualLoss() if settings.reconstruction_loss == "perceptual" else squared_error
+        self._strong_warp = WarpRange(
+            settings.warp_scale,
+            settings.warp_scale_spread,
+            settings.warp_rotation,
+            settings.warp_shift,
+            settings.warp_jitter,
+        )
+        self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
+        self._kept: list[Batch] = []  # the first images of this epoch
+
+    seed: Tensor
+
+    @property
+    def trained_model(self) -> Tusk:
+        """The model to validate, to keep and to use: the averaged one, if there is one."""
+        return cast(Tusk, self.model if self.averaged is None else self.averaged.module)
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Adam for encoder and decoder, and for the prototypes."""
+        fused = self.device.type == "cuda"
+        autoencoder = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
+        return [
+            torch.optim.Adam(autoencoder, self.settings.rate, fused=fused),
+            torch.optim.Adam([self.model.prototypes], self.settings.prototype_rate, betas=(0.5, 0.999), fused=fused),
+        ]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv, then P ← L_sw several times."""
+        self._set_rates()
+        descriptors = gathered(self._step_autoencoder(self._pair(batch)))
+        for number in range(self.settings.prototype_steps):
+            self._step_prototypes(descriptors, number)
+        self._watch(descriptors)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        self.finish_step()
+
+    def _pair(self, batch: Batch) -> Pair:
+        """I, which is the image itself but for a weak warp, and T(I), warped strongly."""
+        images, seen = batch.images, _not_padding(batch)
+        if self.settings.weak_warp:
+            weak = self._warp(WEAK, WEAK_WARP, images)
+            images, seen = warp_images(images, weak), warp_images(seen.float(), weak) > 0.99
+        strong = self._warp(STRONG, self._strong_warp, images)
+        return Pair(images, warp_images(images, strong), strong, seen[:, 0])
+
+    def _warp(self, purpose: int, ranges: WarpRange, images: Tensor) -> Warp:
+        """Random numbers keyed by the step and by the place of each sample in the batch of all processes."""
+        own = places(len(images)).to(images.device)
+        draws = uniforms((purpose, int(self.seed), self.steps_done), own, ranges.draws)
+        return random_warp(draws, ranges, (images.shape[2], images.shape[3]))
+
+    def _step_autoencoder(self, pair: Pair) -> Tensor:
+        """E and D ← a step; returns the descriptors (B·K, C) of I. The encoder runs once, on I and T(I) together."""
+        model, settings, size = self.model, self.settings, (pair.images.shape[2], pair.images.shape[3])
+        number = len(pair.images)
+        maps = model.encode(torch.cat((pair.images, pair.warped)), self._networks["encoder"])
+        of_image, of_warped = maps.part(0, number), maps.part(number, 2 * number)
+        found = model.extract(of_image, model.config.instances, pair.seen)
+        center = self._center(found.features)
+        descriptors = model.described(found.features, center)
+        if self.steps_done == 0:
+            self._begin_prototypes(descriptors.flatten(0, 1))
+        drawn = model.decode(found, descriptors, size, self._networks["decoder"])
+        losses = {
+            "reconstruction": (1.0, self._difference(drawn.image, pair.images, pair.seen)),
+            "kmeans": (settings.cluster_weight, self._kmeans(descriptors)),
+            "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
+            "features": (settings.feature_weight, _feature_equivariance(of_warped, of_image, center, pair.warp)),
+        }
+        for name, (_, loss) in losses.items():
+            self.note(f"loss/{name}", loss)
+        self.note("keypoints/score", found.scores)
+        optimizer = self._optimizer(AUTOENCODER)
+        optimizer.zero_grad()
+        self.manual_backward(torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
+        optimizer.step()
+        return descriptors.detach().flatten(0, 1)
+
+    def _center(self, features: Tensor) -> Tensor:
+        """The middle (C,) of the features (B, K, C) of the whole batch, with a gradient; the model follows it.
+
+        So nothing that all descriptors would have in common is ever learned. Off a middle that follows the features
+        without a gradient they run away, and are parallel within ten steps.
+        """
+        if not self.settings.centering:
+            return self.model.center
+        center = mean_over_ranks(features.mean(dim=(0, 1)))
+        self.model.center.lerp_(center.detach(), 1.0 if self.steps_done == 0 else CENTER_RATE)
+        return center
+
+    @torch.no_grad()
+    def _begin_prototypes(self, descriptors: Tensor) -> None:
+        draws = generator((FIRST, int(self.seed)))
+        self.model.prototypes.copy_(first_prototypes(gathered(descriptors), self.model.config.prototypes, draws))
+
+    def _kmeans(self, descriptors: Tensor) -> Tensor:
+        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors alone."""
+        measure = l2_distances if self.settings.cluster_measure == "distance" else mean_square_distances
+        distances = measure(descriptors, self.model.prototypes.detach())
+        return kmeans_loss(self.settings.cluster_strength * distances).mean(dim=1)
+
+    def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
+        """P ← a step on L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8).
+
+        All processes do the same with the same numbers, so no gradient has to be shared.
+        """
+        settings, prototypes = self.settings, self.model.prototypes
+        draws = generator((SAMPLES, int(self.seed), self.steps_done, number))
+        weights = mixture_weights(descriptors, prototypes, settings.mixture_floor)
+        samples = sample_prototypes(prototypes, weights, len(descriptors), draws, settings.mixture_variance)
+        directions = random_projections(settings.projections, prototypes.shape[1], draws)
+        loss = sliced_wasserstein(descriptors, samples, directions)
+        self.note("loss/wasserstein", loss)
+        (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
+        self._optimizer(PROTOTYPES).step()
+        with torch.no_grad():
+            prototypes.copy_(unit(prototypes))
+
+    @torch.no_grad()
+    def _watch(self, descriptors: Tensor) -> None:
+        """Follow how many descriptors each prototype holds, and how far both lie apart."""
+        model = self.model
+        held = torch.bincount(model.nearest(descriptors), minlength=model.config.prototypes).float()
+        self._held = held if self._held is None else self._held + held
+        self.note("descriptors/spread", spread(descriptors).view(1))
+        self.note("descriptors/dimensions", dimensions(descriptors).view(1))
+        self.note("prototypes/spread", spread(model.prototypes).view(1))
+
+    def on_train_epoch_start(self) -> None:
+        """What an epoch keeps begins anew, so that a resumed one keeps the same."""
+        self._held, self._kept = None, []
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the first images for :meth:`on_validation_epoch_start`."""
+        if sum(len(kept.images) for kept in self._kept) < self.settings.naming_images:
+            self._kept.append(batch)
+
+    def on_train_epoch_end(self) -> None:
+        """Log what became of the clusters, and warn where they collapse."""
+        if self._held is not None:
+            shares = shares_of(self._held)
+            total, number = self._sums["descriptors/spread"]
+            wrong = complaint(shares, float(total / number))
+            if wrong is not None and self.global_rank == 0:
+                logging.getLogger("boxless").warning("step %d: %s", self.steps_done, wrong)
+            shown = {"used": used(shares), "largest_share": shares.max(), "smallest_share": shares.min()}
+            self.log_dict({f"prototypes/{name}": value for name, value in shown.items()}, sync_dist=True)
+        super().on_train_epoch_end()
+
+    def on_validation_epoch_start(self) -> None:
+        """Calibrate the model that is kept on the training images that this epoch began with."""
+        super().on_validation_epoch_start()
+        if self._kept:
+            self._calibrate(self.trained_model)
+            self.model.confidence.copy_(self.trained_model.confidence)
+            self.model.class_of.copy_(self.trained_model.class_of)
+
+    @torch.no_grad()
+    def _calibrate(self, model: Tusk) -> None:
+        """The least score of an object, by no label; then the names of the prototypes, by the labels that there are."""
+        k = model.config.instances
+        detected = [one for batch in self._kept for one in model.detect(unpadded(batch), k=k)]
+        if model.config.varying:
+            model.confidence.fill_(least_score(self._all_scores(detected, k)))
+        if model.config.named:
+            classes = classes_of_prototypes(model, with_prototypes(model, detected), self._kept)
+            if classes is not None:
+                model.class_of.copy_(torch.from_numpy(classes))
+
+    def _all_scores(self, found: list[Instances], k: int) -> Tensor:
+        """(N,) those of all processes, which may have found unequal numbers."""
+        scores = torch.full((len(found), k), torch.nan, device=self.device)
+        for row, one in zip(scores, found, strict=True):
+            row[: len(one)] = torch.from_numpy(one.scores)
+        scores = gathered(scores)
+        return scores[scores.isfinite()]
+
+    def _optimizer(self, index: int) -> Any:
+        return cast(list[Any], self.optimizers())[index]
+
+    def _set_rates(self) -> None:
+        factor = self.settings.rate_factor(self.steps_done, self.steps)
+        rates = {AUTOENCODER: self.settings.rate, PROTOTYPES: self.settings.prototype_rate}
+        for index, rate in rates.items():
+            for group in self._optimizer(index).param_groups:
+                group["lr"] = rate * factor
+
+
+def _not_padding(batch: Batch) -> Tensor:
+    """(B, 1, H, W) bool."""
+    size = batch.images.shape[2:]
+    if batch.extents is None:
+        return torch.ones(len(batch.images), 1, *size, dtype=torch.bool, device=batch.images.device)
+    rows, columns = (torch.arange(length, device=batch.images.device) for length in size)
+    height, width = batch.extents.view(-1, 1, 2).unbind(dim=2)  # (B, 1) each
+    return ((rows < height).unsqueeze(2) & (columns < width).unsqueeze(1)).unsqueeze(1)
+
+
+def _feature_equivariance(of_warped: Maps, of_image: Maps, center: Tensor, warp: Warp) -> Tensor:
+    """L_eqv of what would be the descriptor of each pixel, so that short features are no way out; (B,)."""
+    described = [unit(maps.features - center[:, None, None], dim=1) for maps in (of_warped, of_image)]
+    return equivariance_loss(described[0], described[1], warp)
+
+
+def _equivariance(of_warped: Tensor, of_image: Tensor, warp: Warp) -> Tensor:
+    """L_eqv of heatmaps (B, H, W), (B,)."""
+    return equivariance_loss(of_warped.unsqueeze(1), of_image.unsqueeze(1), warp)
