@@ -6,6 +6,7 @@ from boxless.data.generators import SCENES, Generator, generator_of
 from boxless.data.glyphs import load_glyphs
 from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
 from boxless.data.scenes import LAYOUTS, SceneGenerator
+from boxless.data.shape_scenes import ShapeLayout, ShapeSceneGenerator
 from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
 
 GLYPHS = load_glyphs("digits", "test")
@@ -19,6 +20,8 @@ def test_every_kind_of_layout_has_its_generator_with_seed_and_stream() -> None:
         ("extended-mnist", VaryingSceneGenerator(GLYPHS, VaryingLayout(), 4, 2)),
         ("gabor-16", GaborGenerator(GaborNoise(counts=(16,)), 4, 2)),
         ("gabor-36", GaborGenerator(GaborNoise(counts=(36,)), 4, 2)),
+        ("tetrominoes", ShapeSceneGenerator(ShapeLayout("tetrominoes", (3,), 112), 4, 2)),
+        ("sprites", ShapeSceneGenerator(ShapeLayout("sprites", (1, 2, 3, 4, 5, 6), 64), 4, 2)),
     ]
     for name, direct in pairs:
         assert torch.equal(
@@ -31,7 +34,7 @@ def test_images_of_every_name_are_what_methods_expect(name: str) -> None:
     generator = generator_of(SCENES[name], GLYPHS)
     batch = generator.compose(torch.arange(4))
     assert batch.images.dtype == torch.float32
-    assert batch.images.shape[1] == 1
+    assert batch.images.shape[1] == (3 if isinstance(SCENES[name], ShapeLayout) else 1)
     assert batch.images.min() >= 0
     assert 0.5 < batch.images.max() <= 1
     assert batch.centers is not None

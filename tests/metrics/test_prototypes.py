@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.metrics.confusion import confusion_matrix
-from boxless.metrics.prototypes import assign_prototypes, prototype_contingency, relabel
+from boxless.metrics.prototypes import assign_prototypes, count_covariance, prototype_contingency, relabel
 
 from .random_scenes import CLASSES, scenes
 
@@ -91,3 +91,19 @@ def test_a_label_past_the_prototypes_is_refused() -> None:
 def test_no_classes_are_refused() -> None:
     with pytest.raises(BoxlessError, match="with a class"):
         assign_prototypes(np.zeros((3, 0), int))
+
+
+def test_numbers_that_rise_and_fall_together_are_told_without_any_place() -> None:
+    """Prototype p is class ORDER[p]; two of ten counts are wrong."""
+    order, rng = np.array([2, 0, 1]), np.random.default_rng(0)
+    classes = rng.integers(0, 4, (40, 3))
+    prototypes = classes[:, order] + (rng.random((40, 3)) < 0.2)
+    covariance = count_covariance(prototypes, classes)
+    assert assign_prototypes(covariance).tolist() == order.tolist()
+    expected = [[39 * np.cov(prototypes[:, p], classes[:, c])[0, 1] for c in range(3)] for p in range(3)]
+    np.testing.assert_allclose(covariance, expected)
+
+
+def test_counts_of_other_images_are_refused() -> None:
+    with pytest.raises(BoxlessError, match="of the same images"):
+        count_covariance(np.zeros((3, 2)), np.zeros((4, 2)))

@@ -19,7 +19,7 @@ def tell(
     evaluation: Evaluation, detector: Detector, data: DataConfig, model: str, path: Path, recipe: Recipe | None
 ) -> None:
     """Print the table, name what was passed over, write the report."""
-    against = marks(data)
+    against = marks(data, detector.method)
     print_metrics(metric_rows(evaluation, against))
     for problem in evaluation.problems:
         remark(f"passed over: {problem}")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Images with the labels of what they hold; places and sizes only for evaluation.
+    """Images with the labels of what they hold; places, sizes and segments only for evaluation.
 
     Attributes:
         images: (B, C, H, W) float32 in [0, 1].
@@ -16,6 +16,7 @@ class Batch:
         centers: (B, N, 2) x and y, pixels; never seen by a weakly supervised training.
         sizes: (B, N, 2) width and height, pixels.
         extents: (B, 2) height and width of the part of each image that is no padding; None where there is none.
+        segments: (B, H, W) int64, the object of each pixel, from 1 on; 0 is background.
     """
 
     images: Tensor
@@ -23,6 +24,7 @@ class Batch:
     centers: Tensor | None = None
     sizes: Tensor | None = None
     extents: Tensor | None = None
+    segments: Tensor | None = None
 
     def counts(self, classes: int) -> Tensor:
         """(B, classes) float32: how many of each class each image holds."""

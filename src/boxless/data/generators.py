@@ -9,9 +9,10 @@ from boxless.data.gabor import GaborGenerator, GaborNoise
 from boxless.data.glyphs import Glyphs
 from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
 from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
+from boxless.data.shape_scenes import ShapeLayout, ShapeSceneGenerator
 from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
 
-AnyLayout = Layout | ScaledLayout | VaryingLayout | GaborNoise
+AnyLayout = Layout | ScaledLayout | VaryingLayout | GaborNoise | ShapeLayout
 
 SCENES: dict[str, AnyLayout] = {
     **LAYOUTS,
@@ -19,6 +20,8 @@ SCENES: dict[str, AnyLayout] = {
     "extended-mnist": VaryingLayout(),
     "gabor-16": GaborNoise(counts=(16,)),
     "gabor-36": GaborNoise(counts=(36,)),
+    "tetrominoes": ShapeLayout("tetrominoes", counts=(3,), side=112),
+    "sprites": ShapeLayout("sprites", counts=(1, 2, 3, 4, 5, 6), side=64),
 }
 
 
@@ -33,7 +36,7 @@ class Generator(Protocol):
 
 
 def generator_of(layout: AnyLayout, glyphs: Glyphs, seed: int = 0, stream: int = 0) -> Generator:
-    """The generator of a layout, of whatever kind; Gabor noise makes no use of the glyphs.
+    """The generator of a layout, of whatever kind; Gabor noise and coloured shapes make no use of the glyphs.
 
     Raises:
         BoxlessError: the layout has no room for what it lays down.
@@ -41,6 +44,8 @@ def generator_of(layout: AnyLayout, glyphs: Glyphs, seed: int = 0, stream: int =
     match layout:
         case GaborNoise():
             return GaborGenerator(layout, seed, stream)
+        case ShapeLayout():
+            return ShapeSceneGenerator(layout, seed, stream)
         case ScaledLayout():
             return ScaledSceneGenerator(glyphs, layout, seed, stream)
         case VaryingLayout():

@@ -16,7 +16,7 @@ from boxless.errors import BoxlessError
 from boxless.methods.registry import settings_types
 from boxless.plain import from_plain
 
-OF_THE_DATA = ("instances", "background", "channels", "object_size", "max_side")
+OF_THE_DATA = ("instances", "background", "varying", "prototypes", "channels", "object_size", "max_side")
 """Settings of a model that a recipe makes for its own data."""
 
 LOOKED_AT = 16  # images of a folder, for their colours and sizes
@@ -36,8 +36,9 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """Fill in what the recipe leaves open and its data tell.
 
     * ``instances``, K: the largest number of objects of an image.
-    * ``background``: whether an image has fewer than K.
-    * ``channels``, of a folder: 1 where the images looked at are grey, else 3.
+    * ``background``, or ``varying``: whether an image has fewer than K.
+    * ``prototypes``, of a folder with labels: as many as there are classes.
+    * ``channels``: those of the scenes; of a folder 1 where the images looked at are grey, else 3.
     * ``max_side``, of a folder whose objects are larger than ``LARGE_OBJECT``: images are shrunk, and ``object_size``
       with them, so that an object has the ``NETWORK_OBJECT`` pixels that the networks are made for.
 
@@ -56,9 +57,13 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     if recipe.data.folder is None:
         layout = SCENES.get(recipe.data.layout)
         choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
+        choices.append(({"channels": getattr(layout, "channels", 1)}, "as many channels as the scenes have"))
     else:
         folder = read_folder(recipe.data.folder, labels_needed=needs_labels)
         choices = _by_counts([len(image.labels) for image in folder.images], given.get("instances"))
+        if folder.class_names:
+            kinds = len(folder.class_names)
+            choices.append(({"prototypes": kinds}, f"{kinds} kinds of objects, as many as classes"))
         if not any(image.labels for image in folder.images):
             if needs_labels:
                 raise BoxlessError(f"The labels of {folder.root} name no object; there is nothing to learn from.")
@@ -84,8 +89,13 @@ def _by_counts(totals: Sequence[int], instances: int | None) -> Choices:
     if most == 0:
         return []
     k = most if instances is None else instances
-    fewer = "a class for background, as images hold fewer" if least < k else "no class for background"
-    return [({"instances": k}, f"K = {k}, the most objects of an image"), ({"background": least < k}, fewer)]
+    background = "a class for background, as images hold fewer" if least < k else "no class for background"
+    unsure = "what is unsure is left out, as images hold fewer" if least < k else "always K objects found"
+    return [
+        ({"instances": k}, f"K = {k}, the most objects of an image"),
+        ({"background": least < k}, background),
+        ({"varying": least < k}, unsure),
+    ]
 
 
 def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choices:

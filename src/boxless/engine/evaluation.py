@@ -12,11 +12,12 @@ from torch import Tensor
 from boxless.data.folder import check_images, read_folder
 from boxless.engine.image_progress import ImageProgress
 from boxless.engine.recipe import DataConfig
-from boxless.engine.sources import Images, Source, evaluation_loader, scenes_of_test_glyphs
-from boxless.engine.truth import truths_of
+from boxless.engine.sources import Images, Scenes, Source, evaluation_loader, scenes_of_test_glyphs
+from boxless.engine.truth import of_one_class, the_only_class, truths_of
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, Reconstructs
+from boxless.methods.detector import Detector, Reconstructs, Segments
+from boxless.metrics.attributes import attribute_accuracies
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
 from boxless.metrics.confusion import confusion_matrix
@@ -24,6 +25,7 @@ from boxless.metrics.counting import CountingScores, counting_scores
 from boxless.metrics.detection import DetectionScores, detection_scores
 from boxless.metrics.offsets import OffsetStatistics, offset_statistics
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
+from boxless.metrics.segmentation import ari_sums, mean_ari_of
 from boxless.models import load
 
 Number = int | Literal["true"] | None
@@ -36,6 +38,8 @@ class Evaluation:
     Attributes:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
         rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
+        ari: the adjusted Rand index over foreground pixels; None of a model that draws no masks, or without true ones.
+        attributes: the accuracy of each attribute of the objects, where their classes are combinations of some.
         images, seconds: how many, and how long their detection took.
         predicted, true: of each image, in order, in pixels of the images of ``source``.
         source: the images.
@@ -53,6 +57,8 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
     rmse: float | None = None
+    ari: float | None = None
+    attributes: dict[str, float] = field(default_factory=dict)
     predicted: list[Instances] = field(default_factory=list, repr=False)
     true: list[Instances] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
@@ -63,6 +69,9 @@ class Evaluation:
         found: dict[str, float] = {"images": self.images, "classification": self.classification}
         if self.rmse is not None:
             found["rmse"] = self.rmse
+        if self.ari is not None:
+            found["ari"] = self.ari
+        found |= self.attributes
         if self.detection is not None:
             found |= {"localization": self.detection.localization, "both": self.detection.both}
         if self.centers is not None:
@@ -105,8 +114,8 @@ def evaluate(
     source, problems = _source(detector, data, images, seed)
     predicted: list[Instances] = []
     true: list[Instances] = []
-    places_known, seconds, squared_errors = True, 0.0, np.zeros(2)
-    class_names = source.class_names if detector.knows_classes else detector.config.class_names
+    places_known, seconds, squared_errors, ari = True, 0.0, np.zeros(2), np.zeros(2)
+    class_names = source.class_names if detector.knows_classes else the_only_class(detector.config.class_names)
     with ImageProgress("evaluating", len(source), shown=progress) as watched:
         for batch in evaluation_loader(source):
             truth = truths_of(batch, class_names, one_class=not detector.knows_classes)
@@ -117,19 +126,26 @@ def evaluate(
             seconds += time.perf_counter() - began
             if isinstance(detector, Reconstructs):
                 squared_errors += _squared_errors(detector, _cropped(batch.images, batch.extents))
+            if isinstance(detector, Segments) and detector.draws_masks and batch.segments is not None:
+                segments = detector.segments(_cropped(batch.images, batch.extents))
+                ari += ari_sums(np.stack(segments), batch.segments.numpy())
+            if not detector.knows_classes:
+                found = [of_one_class(one, class_names) for one in found]
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
             watched.advance(len(truth))
     scores = detection_scores(predicted, true)
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"ari": mean_ari_of(ari) if ari.any() else None}
     if places_known:
-        known = {
+        known |= {
             "detection": scores,
             "centers": center_scores(predicted, true),
             "average_precision": average_precision(predicted, true),
             "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
         }
+        if isinstance(source, Scenes) and source.attributes:
+            known["attributes"] = attribute_accuracies(known["confusion"], source.attributes)
     return Evaluation(
         class_names=class_names,
         counting=counting_scores(predicted, true, len(class_names)),
@@ -156,7 +172,7 @@ def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: 
         read_folder(
             data.folder if isinstance(data, DataConfig) and data.folder else str(data),
             config.class_names if detector.knows_classes else None,
-            labels_needed=detector.knows_classes,
+            labels_needed=detector.labels_are == "needed",
         )
     )
     if not folder.images:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from boxless.data.batch import Batch
-from boxless.engine.truth import truths_of
+from boxless.engine.truth import of_one_class, the_only_class, truths_of
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.detector import Detector, Reconstructs
@@ -93,7 +93,11 @@ class TrainingModule(L.LightningModule):
         extents = batch.extents.tolist() if batch.extents is not None else [batch.images.shape[2:]] * len(batch.images)
         images = [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
         found: list[Instances] = self.trained_model.detect(images)
-        truth = truths_of(batch, self.trained_model.config.class_names, not self.trained_model.knows_classes)
+        names, known = self.trained_model.config.class_names, self.trained_model.knows_classes
+        if not known:
+            names = the_only_class(names)
+            found = [of_one_class(one, names) for one in found]
+        truth = truths_of(batch, names, one_class=not known)
         self._places_known &= batch.centers is not None
         self._labels_known |= bool((batch.labels >= 0).any())
         self.detection.update(found, truth)

@@ -40,6 +40,9 @@ class Scenes:
     def __init__(self, generator: Generator, size: int) -> None:
         self.generator, self.size = generator, size
         self.class_names = generator.class_names
+        self.attributes: dict[str, tuple[str, ...]] = getattr(
+            generator, "attributes", {}
+        )  # whose values classes combine
 
     def __len__(self) -> int:
         return self.size

@@ -1,5 +1,7 @@
 """The truth of a batch as Instances."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from boxless.data.batch import Batch
@@ -24,3 +26,13 @@ def truths_of(batch: Batch, class_names: tuple[str, ...], one_class: bool = Fals
         Instances(center[label >= 0], size[label >= 0], labels=label[label >= 0], class_names=class_names)
         for center, size, label in zip(centers, sizes, labels, strict=True)
     ]
+
+
+def the_only_class(class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """The name of all objects, for a model whose classes have nothing to do with those of the data: its own, if one."""
+    return class_names if len(class_names) == 1 else ("object",)
+
+
+def of_one_class(found: Instances, class_names: tuple[str, ...]) -> Instances:
+    """The same instances, all of the one class that there is."""
+    return replace(found, labels=np.zeros_like(found.labels), class_names=class_names)

@@ -22,6 +22,10 @@ from boxless.report.verdicts import verdicts_of
 
 MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "rmse": ("RMSE of the images rebuilt", "", True),
+    "ari": ("ARI, pixels of objects", "%", False),
+    "shape": ("Shape", "%", False),
+    "color": ("Color", "%", False),
+    "size": ("Size", "%", False),
     "localization": ("IOU 50 %", "%", False),
     "classification": ("Classif.", "%", False),
     "both": ("Both", "%", False),

@@ -1,0 +1,67 @@
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from boxless.methods.tusk.config import TuskConfig, TuskTrainingConfig
+from boxless.plain import from_plain
+
+
+def test_without_labels_the_classes_are_the_prototypes() -> None:
+    config = TuskConfig(prototypes=3)
+    assert config.class_names == ("kind 0", "kind 1", "kind 2")
+    assert not config.named
+    assert from_plain(TuskConfig, asdict(config), "test") == config
+    assert TuskConfig(class_names=("a", "b")).named
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"channels": 2}, "channels must be 1"),
+        ({"instances": 0}, "instances"),
+        ({"prototypes": 0}, "prototypes"),
+        ({"descriptor_size": 0}, "descriptor_size"),
+        ({"net_channels": ()}, "net_channels"),
+        ({"net_channels": (4, 0)}, "net_channels"),
+        ({"object_size": 0.0}, "object_size"),
+        ({"object_size": float("nan")}, "object_size"),
+        ({"max_side": 0}, "max_side"),
+        ({"kernel_size": 4}, "kernel_size"),
+        ({"temperature": 0.01}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"variance": 0.0}, "variance"),
+        ({"class_names": ("a", "a")}, "must differ"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TuskConfig(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rate": 0.0}, "rate is above 0"),
+        ({"prototype_rate": float("nan")}, "prototype_rate is above 0"),
+        ({"prototype_steps": 0}, "prototype_steps is at least 1"),
+        ({"feature_weight": -1.0}, "feature_weight is not negative"),
+        ({"warp_scale": 0.1, "warp_scale_spread": 0.1}, "warp_scale_spread"),
+        ({"decay": 1.5}, "decay"),
+        ({"averaging": 1.0}, "averaging"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TuskTrainingConfig(**given)
+
+
+def test_the_defaults_are_the_paper_s() -> None:
+    """Table 7, section 3.3."""
+    ours = TuskTrainingConfig()
+    weights = (ours.cluster_weight, ours.heatmap_weight, ours.feature_weight)
+    assert weights == (0.01, 0.01, 100.0)
+    assert (ours.rate, ours.prototype_rate, ours.prototype_steps, ours.mixture_variance) == (1e-3, 0.1, 8, 4e-4)
+    assert (ours.cluster_measure, ours.cluster_strength) == ("distance", 1.0)
+    model = TuskConfig()
+    assert (model.instances, model.prototypes, model.kernel_size, model.descriptor_size) == (9, 10, 13, 32)
