@@ -12,6 +12,7 @@ from boxless.data.hashing import generator, uniforms
 from boxless.engine.averaging import exponential_average
 from boxless.engine.module import TrainingModule
 from boxless.engine.ranks import gathered, mean_over_ranks, places
+from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.tusk.confidence import least_score
 from boxless.methods.tusk.config import TuskTrainingConfig
@@ -239,7 +240,12 @@ class TuskTraining(TrainingModule):
 
     @torch.no_grad()
     def _calibrate(self, model: Tusk) -> None:
-        """The least score of an object, by no label; then the names of the prototypes, by the labels that there are."""
+        """The middle of the features, which lags behind the training; the least score of an object; both by no label.
+
+        Then the names of the prototypes, by the labels that there are.
+        """
+        if self.settings.centering:
+            model.center.copy_(self._middle(model))
         k = model.config.instances
         detected = [one for batch in self._kept for one in model.detect(unpadded(batch), k=k)]
         if model.config.varying:
@@ -248,6 +254,15 @@ class TuskTraining(TrainingModule):
             classes = classes_of_prototypes(model, with_prototypes(model, detected), self._kept)
             if classes is not None:
                 model.class_of.copy_(torch.from_numpy(classes))
+
+    def _middle(self, model: Tusk) -> Tensor:
+        """(C,) the mean of the features at the keypoints of the kept images, of all processes."""
+        means = []
+        for batch in self._kept:
+            with autocast(self.device.type):
+                found = model.extract(model.encode(batch.images), model.config.instances, _not_padding(batch)[:, 0])
+            means.append(found.features.mean(dim=1))
+        return gathered(torch.cat(means).mean(dim=0, keepdim=True)).mean(dim=0)
 
     def _all_scores(self, found: list[Instances], k: int) -> Tensor:
         """(N,) those of all processes, which may have found unequal numbers."""

@@ -1,0 +1,333 @@
+"""One step of the iterative training against the same step written out by hand, and what surrounds the steps."""
+
+import copy
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from boxless.data.batch import Batch
+from boxless.data.glyphs import load_glyphs
+from boxless.data.hashing import generator, uniforms
+from boxless.data.scenes import Layout, SceneGenerator
+from boxless.methods.tusk.config import TuskTrainingConfig
+from boxless.methods.tusk.model import Tusk
+from boxless.methods.tusk.prototypes import first_prototypes
+from boxless.methods.tusk.training import CENTER_RATE, FIRST, SAMPLES, STRONG, WEAK, WEAK_WARP, TuskTraining
+from boxless.ops.clustering import mixture_weights, random_projections, sample_prototypes
+from boxless.ops.warp import WarpRange, random_warp, valid_pixels, warp_images
+from tests.engine.bare import fit
+from tests.methods.tusk.small import small_model
+
+SETTINGS = TuskTrainingConfig(
+    rate=2e-3, warmup=1, decay=0.0, prototype_steps=3, cluster_weight=0.3, heatmap_weight=0.7, averaging=0.0
+)
+
+
+def model(**given: Any) -> Tusk:
+    return small_model(kernel_size=9, object_size=20.0, class_names=tuple("0123456789"), **given).train()
+
+
+def training_of(settings: TuskTrainingConfig = SETTINGS, steps: int = 8, **given: Any) -> TuskTraining:
+    torch.manual_seed(3)
+    return TuskTraining(model(**given), settings, steps, compile=False)
+
+
+def batches(number: int, size: int = 4) -> list[Batch]:
+    """Scenes of three digits on 48×48 pixels, cut to 48 wide and 44 high."""
+    scenes = SceneGenerator(load_glyphs("digits", "train"), Layout(counts=(3,), side=48))
+    composed = [scenes.compose(torch.arange(size) + size * index) for index in range(number)]
+    return [replace(batch, images=batch.images[:, :, :44]) for batch in composed]
+
+
+def trained(training: TuskTraining, steps: list[Batch]) -> TuskTraining:
+    fit(training, DataLoader(steps, batch_size=None))  # type: ignore[arg-type]
+    assert training.steps_done == len(steps)
+    return training
+
+
+def listened(training: TuskTraining) -> dict[str, list[float]]:
+    """What the training will have noted: by name the mean of each time."""
+    noted: dict[str, list[float]] = {}
+    note = training.note
+
+    def noting(name: str, values: Tensor) -> None:
+        noted.setdefault(name, []).append(values.mean().item())
+        note(name, values)
+
+    training.note = noting  # type: ignore[method-assign]
+    return noted
+
+
+def unit(vectors: Tensor, dim: int = -1) -> Tensor:
+    return vectors / vectors.norm(dim=dim, keepdim=True)
+
+
+def softmin_loss(descriptors: Tensor, prototypes: Tensor) -> Tensor:
+    """Eq. 3: (..., C) to (...)."""
+    distances = (descriptors.unsqueeze(-2) - prototypes).norm(dim=-1)
+    return -torch.log((-distances).softmax(-1).max(-1).values)
+
+
+def by_hand(training: TuskTraining, hand: Tusk, steps: list[Batch]) -> list[dict[str, float]]:
+    """Iterative training, section 3.3, and its losses; with the random numbers of the training."""
+    seed, settings = int(training.seed), training.settings
+    autoencoder = torch.optim.Adam([*hand.encoder.parameters(), *hand.decoder.parameters()], settings.rate)
+    prototype_optimizer = torch.optim.Adam([hand.prototypes], 0.1, betas=(0.5, 0.999))
+    strong_range = WarpRange(0.95, 0.05, 0.25, 0.01, 0.1)
+    told = []
+    for step, batch in enumerate(steps):
+        number = len(batch.images)
+        draws = [uniforms((key, seed, step), torch.arange(number), 36) for key in (WEAK, STRONG)]
+        weak, strong = random_warp(draws[0], WEAK_WARP, (44, 48)), random_warp(draws[1], strong_range, (44, 48))
+        images = warp_images(batch.images, weak)
+        seen = warp_images(torch.ones(number, 1, 44, 48), weak)[:, 0] > 0.99
+        maps, warped = hand.encode(images), hand.encode(warp_images(images, strong))
+        found = hand.extract(maps, 3, seen)
+        middle = found.features.mean((0, 1))
+        hand.center.lerp_(middle.detach(), 1.0 if step == 0 else CENTER_RATE)
+        descriptors = unit(found.features - middle)
+        flat = descriptors.detach().flatten(0, 1)
+        if step == 0:
+            with torch.no_grad():
+                hand.prototypes.copy_(first_prototypes(flat, 4, generator((FIRST, seed))))
+        drawn = hand.decode(found, descriptors, (44, 48)).image
+        valid = valid_pixels(strong)
+
+        def distance(ours: Tensor, source: Tensor, strong: Any = strong, valid: Tensor = valid) -> Tensor:
+            error = (ours - warp_images(source, strong)).square().mean(1)
+            return ((error * valid).sum((1, 2)) / valid.sum((1, 2))).mean()
+
+        features = [unit(each.features - middle.view(1, -1, 1, 1), dim=1) for each in (warped, maps)]
+        losses = {
+            "reconstruction": (((drawn - images)[:, 0] ** 2 * seen).sum((1, 2)) / seen.sum((1, 2))).mean(),
+            "kmeans": softmin_loss(descriptors, hand.prototypes.detach()).mean(),
+            "heatmap": distance(warped.scores[:, None], maps.scores[:, None]),
+            "features": distance(*features),
+        }
+        weights = {"reconstruction": 1.0, "kmeans": 0.3, "heatmap": 0.7, "features": 100.0}
+        autoencoder.zero_grad()
+        sum(weights[name] * loss for name, loss in losses.items()).backward()  # type: ignore[union-attr]
+        autoencoder.step()
+        for turn in range(3):
+            numbers = generator((SAMPLES, seed, step, turn))
+            samples = sample_prototypes(hand.prototypes, mixture_weights(flat, hand.prototypes), len(flat), numbers)
+            directions = random_projections(100, 6, numbers)
+            ours, theirs = (directions @ points.T for points in (flat, samples))
+            distances = (ours.sort(1).values - theirs.sort(1).values).square().mean(1)
+            prototype_optimizer.zero_grad()
+            distances.mean().backward()
+            prototype_optimizer.step()
+            with torch.no_grad():
+                hand.prototypes.copy_(unit(hand.prototypes))
+        told.append({name: loss.item() for name, loss in losses.items()})
+    return told
+
+
+def test_a_step_is_the_paper_s() -> None:
+    steps = batches(2)
+    training = training_of()
+    hand, new = copy.deepcopy(training.model), copy.deepcopy(training.model)
+    noted = listened(training)
+    trained(training, steps)
+    told = by_hand(training, hand, steps)
+    for name in told[0]:
+        assert noted[f"loss/{name}"] == pytest.approx([each[name] for each in told], rel=2e-4), name
+    assert len(noted["loss/wasserstein"]) == 6
+    torch.testing.assert_close(training.model.prototypes, hand.prototypes, rtol=0, atol=1e-2)  # steps are of 0.1
+    torch.testing.assert_close(training.model.center, hand.center, rtol=0, atol=1e-4)
+    for part in ("encoder", "decoder"):
+        networks = [getattr(one, part).named_parameters() for one in (training.model, hand, new)]
+        far = [
+            (name, (ours - theirs).abs().mean().item())
+            for (name, ours), (_, theirs), (_, old) in zip(*networks, strict=True)
+            if (theirs - old).abs().max() > 1e-3 and (ours - theirs).abs().mean() > 2e-4  # a tenth of a step
+        ]
+        assert not far
+
+
+def test_the_encoder_runs_once_a_step() -> None:
+    training = training_of()
+    calls = []
+    training.model.encoder.register_forward_hook(lambda _, inputs, __: calls.append(len(inputs[0])))
+    trained(training, batches(3))
+    assert calls == [8, 8, 8]  # four images and their warps
+
+
+def test_what_a_step_draws_depends_on_seed_and_step_alone() -> None:
+    batch = batches(1)[0]
+    training, again = training_of(), training_of()
+    pair, same = training._pair(batch), again._pair(batch)
+    assert torch.equal(pair.warped, same.warped)
+    again.step_count += 1
+    assert not torch.equal(again._pair(batch).warped, pair.warped)
+    again.step_count -= 1
+    again.seed += 1
+    assert not torch.equal(again._pair(batch).warped, pair.warped)
+
+
+def test_padding_is_no_place_for_a_keypoint_and_no_matter_to_rebuild() -> None:
+    batch = batches(1)[0]
+    extents = torch.tensor([[44, 48], [30, 48], [44, 25], [30, 25]])
+    images = torch.ones_like(batch.images)
+    pair = training_of(replace(SETTINGS, weak_warp=False))._pair(Batch(images, batch.labels, extents=extents))
+    for seen, (height, width) in zip(pair.seen, extents.tolist(), strict=True):
+        expected = torch.zeros(44, 48, dtype=torch.bool)
+        expected[:height, :width] = True
+        assert torch.equal(seen, expected)
+    weakly = training_of()._pair(Batch(images, batch.labels, extents=extents))
+    assert not weakly.seen[3, 34:].any()
+    assert not weakly.seen[3, :, 29:].any()
+    assert weakly.seen[3, 4:26, 4:21].all()
+
+
+def test_losses_fall_and_descriptors_stay_apart() -> None:
+    """25 steps on the same images; without the middle taken off, descriptors are parallel by then."""
+    batch = batches(1, size=6)[0]
+    spreads, falls = {}, {}
+    for centering in (True, False):
+        training = training_of(replace(SETTINGS, centering=centering, rate=5e-3), net_channels=(8, 12, 16))
+        noted = listened(training)
+        before = _reconstruction(training, batch)
+        trained(training, [batch] * 25)
+        spreads[centering] = noted["descriptors/spread"][-1]
+        falls[centering] = _reconstruction(training, batch) / before
+    assert falls[True] < 0.95
+    assert spreads[True] > 0.7
+    assert spreads[False] < 0.1
+
+
+def _reconstruction(training: TuskTraining, batch: Batch) -> float:
+    with torch.no_grad():
+        return F.mse_loss(training.model(batch.images).image, batch.images).item()
+
+
+def test_rates_follow_the_schedule() -> None:
+    """Adam's first step is as long as the rate; of the prototypes, before they are brought back to length 1."""
+    training = training_of(replace(SETTINGS, warmup=4))
+    before = copy.deepcopy(training.model.decoder)
+    trained(training, batches(1))
+    pairs = zip(training.model.decoder.parameters(), before.parameters(), strict=True)
+    assert max((ours - old).abs().max().item() for ours, old in pairs) == pytest.approx(2e-3 / 4, rel=1e-2)
+    assert {group["lr"] for group in training._optimizer(1).param_groups} == {0.1 / 4}
+
+
+def test_prototypes_are_always_of_length_1() -> None:
+    training = trained(training_of(), batches(3))
+    torch.testing.assert_close(training.model.prototypes.norm(dim=1), torch.ones(4), rtol=0, atol=1e-4)
+
+
+def test_the_kept_model_is_the_average() -> None:
+    training = trained(training_of(replace(SETTINGS, averaging=0.5)), batches(3))
+    assert training.trained_model is not training.model
+    assert not torch.equal(training.trained_model.prototypes, training.model.prototypes)
+    last = training_of()
+    assert last.trained_model is last.model
+
+
+class TestCalibration:
+    """What the kept model learns of the training images at each validation."""
+
+    def training(self, **given: Any) -> TuskTraining:
+        training = training_of(**given)
+        training.on_train_epoch_start()
+        return training
+
+    def test_the_first_images_of_the_epoch_are_kept(self) -> None:
+        training = training_of(replace(SETTINGS, naming_images=10))
+        steps = batches(5)
+        for epoch in range(2):
+            training.on_train_epoch_start()
+            for number, batch in enumerate(steps):
+                training.on_train_batch_start(batch, number)
+            assert [kept is batch for kept, batch in zip(training._kept, steps, strict=False)] == [True] * 3, epoch
+
+    def test_the_middle_is_that_of_the_kept_images(self) -> None:
+        training = self.training()
+        training._kept = batches(2)
+        training.model.center.fill_(9.0)
+        expected = [
+            training.model.extract(training.model.encode(batch.images), 3).features.mean((0, 1))
+            for batch in training._kept
+        ]
+        training.on_validation_epoch_start()
+        torch.testing.assert_close(training.model.center, torch.stack(expected).mean(0).detach(), rtol=0.05, atol=0.02)
+
+    @pytest.mark.parametrize("places", [True, False])
+    def test_prototypes_get_the_classes_they_lie_on(self, places: bool) -> None:
+        """A model that answers with objects where they are, of the prototype of their class; two are swapped."""
+        training = self.training(prototypes=10)
+        training._kept = batches(12, size=8)
+        order = torch.tensor([0, 3, 2, 1, 4, 5, 6, 9, 8, 7])
+        with torch.no_grad():
+            training.model.prototypes.copy_(torch.randn(10, 6, generator=torch.Generator().manual_seed(0)))
+        knowing(training.model, training._kept, order)
+        if not places:
+            training._kept = [replace(batch, centers=None, sizes=None) for batch in training._kept]
+        training.on_validation_epoch_start()
+        assert training.model.class_of.tolist() == order.argsort().tolist()
+
+    def test_images_without_labels_name_nothing(self) -> None:
+        training = self.training()
+        training._kept = [replace(batch, labels=torch.full((4, 0), -1)) for batch in batches(2)]
+        before = training.model.class_of.clone()
+        training.on_validation_epoch_start()
+        assert torch.equal(training.model.class_of, before)
+
+    def test_confidence_parts_the_scores_of_the_training_images(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        training = self.training()
+        training._kept = batches(3)
+        asked = []
+
+        def parting(scores: Tensor) -> float:
+            asked.append(scores)
+            return 0.625
+
+        monkeypatch.setattr("boxless.methods.tusk.training.least_score", parting)
+        training.on_validation_epoch_start()
+        assert training.model.confidence.item() == 0.625
+        found = training.model.detect([image for batch in training._kept for image in batch.images], k=3)
+        np.testing.assert_allclose(asked[0].numpy(), np.concatenate([one.scores for one in found]), atol=1e-5)
+
+    def test_where_the_number_is_known_all_are_objects(self) -> None:
+        training = self.training(varying=False)
+        training._kept = batches(1)
+        training.on_validation_epoch_start()
+        assert training.model.confidence.item() == 0.0
+
+
+def knowing(model: Tusk, steps: list[Batch], order: Tensor) -> None:
+    """Make ``detect`` give what is there, with the prototype ``order[class]`` as the descriptor."""
+    from boxless.instances import Instances
+
+    truths: list[Instances] = []
+    for batch in steps:
+        assert batch.centers is not None
+        assert batch.sizes is not None
+        for labels, centers, sizes in zip(batch.labels, batch.centers, batch.sizes, strict=True):
+            descriptors = model.prototypes.detach()[order[labels]]
+            truths.append(Instances(centers, sizes, descriptors=descriptors.numpy()))
+    answers = iter(truths)
+    model.detect = lambda images, k: [next(answers) for _ in images]  # type: ignore[method-assign, assignment]
+
+
+def test_a_collapse_is_told_at_the_end_of_an_epoch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, logged = training_of(), {}
+    monkeypatch.setattr(training, "log_dict", lambda values, **_: logged.update(values))
+    training._held = torch.tensor([97.0, 1.0, 1.0, 1.0])
+    training.note("descriptors/spread", torch.tensor([0.8]))
+    with caplog.at_level(logging.WARNING, "boxless"):
+        training.on_train_epoch_end()
+    assert "step 0: the prototypes collapse: 1 of 4 hold 97% of the descriptors" in caplog.text
+    assert float(logged["prototypes/largest_share"]) == pytest.approx(0.97)
+    assert float(logged["prototypes/smallest_share"]) == pytest.approx(0.01)
+    assert float(logged["descriptors/spread"]) == pytest.approx(0.8)
+    assert 0.25 < float(logged["prototypes/used"]) < 0.35
