@@ -32,6 +32,7 @@ import sys
 from boxless.methods.registry import settings_types
 from boxless.engine.recipe import read_recipe, recipe_names
 settings_types("mist-classify")
+settings_types("tusk")
 [read_recipe(name) for name in recipe_names()]
 print("torch" in sys.modules, "lightning" in sys.modules)
 """
@@ -47,6 +48,7 @@ try:
 except ValueError:
     pass
 import boxless.methods.mist.model
+import boxless.methods.tusk.model
 print([name for name in ("lightning", "torchmetrics", "matplotlib", "sklearn") if name in sys.modules])
 """
     assert run(code).strip() == "[]"

@@ -18,6 +18,7 @@ TASK_LOSS = {
     "mist-classify": "loss/classification",
     "mist-reconstruct": "loss/reconstruction",
     "mist-backbone": "loss/classification",
+    "tusk": "loss/reconstruction",
 }
 
 
@@ -74,4 +75,7 @@ def test_the_recipes_of_the_papers_tables_are_there() -> None:
         "mist-classify-mnist",
         "mist-classify-mnist3",
         "mist-classify-k",
+        "tusk-mnist",
+        "tusk-tetrominoes",
+        "tusk-sprites",
     }

@@ -109,7 +109,7 @@ class TuskTraining(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv, then P ← L_sw several times."""
         self._set_rates()
-        descriptors = gathered(self._step_autoencoder(self._pair(batch)))
+        descriptors = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
         for number in range(self.settings.prototype_steps):
             self._step_prototypes(descriptors, number)
         self._watch(descriptors)
@@ -133,7 +133,7 @@ class TuskTraining(TrainingModule):
         return random_warp(draws, ranges, (images.shape[2], images.shape[3]))
 
     def _step_autoencoder(self, pair: Pair) -> Tensor:
-        """E and D ← a step; returns the descriptors (B·K, C) of I. The encoder runs once, on I and T(I) together."""
+        """E and D ← a step; returns the descriptors (B, K, C) of I. The encoder runs once, on I and T(I) together."""
         model, settings, size = self.model, self.settings, (pair.images.shape[2], pair.images.shape[3])
         number = len(pair.images)
         maps = model.encode(torch.cat((pair.images, pair.warped)), self._networks["encoder"])
@@ -142,7 +142,7 @@ class TuskTraining(TrainingModule):
         center = self._center(found.features)
         descriptors = model.described(found.features, center)
         if self.steps_done == 0:
-            self._begin_prototypes(descriptors.flatten(0, 1))
+            self._begin_prototypes(descriptors)
         drawn = model.decode(found, descriptors, size, self._networks["decoder"])
         losses = {
             "reconstruction": (1.0, self._difference(drawn.image, pair.images, pair.seen)),
@@ -157,7 +157,7 @@ class TuskTraining(TrainingModule):
         optimizer.zero_grad()
         self.manual_backward(torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
         optimizer.step()
-        return descriptors.detach().flatten(0, 1)
+        return descriptors.detach()
 
     def _center(self, features: Tensor) -> Tensor:
         """The middle (C,) of the features (B, K, C) of the whole batch, with a gradient; the model follows it.
@@ -173,8 +173,8 @@ class TuskTraining(TrainingModule):
 
     @torch.no_grad()
     def _begin_prototypes(self, descriptors: Tensor) -> None:
-        draws = generator((FIRST, int(self.seed)))
-        self.model.prototypes.copy_(first_prototypes(gathered(descriptors), self.model.config.prototypes, draws))
+        draws, among = generator((FIRST, int(self.seed))), gathered(descriptors).flatten(0, 1)
+        self.model.prototypes.copy_(first_prototypes(among, self.model.config.prototypes, draws))
 
     def _kmeans(self, descriptors: Tensor) -> Tensor:
         """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors alone."""
