@@ -103,3 +103,25 @@ def test_scenes_tell_k_too() -> None:
 def test_a_recipe_for_other_data_keeps_its_networks() -> None:
     recipe = Recipe("mist-classify", model={"instances": 9, "object_size": 20, "heatmap_channels": 8})
     assert without_data(recipe).model == {"heatmap_channels": 8}
+
+
+def test_scenes_of_colours_need_three_channels() -> None:
+    recipe = recipe_from({"method": "tusk", "data": {"layout": "sprites"}}, "test")
+    assert completed(recipe)[0].model == {"instances": 6, "varying": True, "channels": 3}
+
+
+def test_of_labelled_images_there_are_as_many_kinds_as_classes(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, ["a b", "a a c"])
+    recipe = Recipe("tusk", DataConfig(folder=str(folder)), {"object_size": 20.0})
+    model = completed(recipe)[0].model
+    assert (model["instances"], model["varying"], model["prototypes"], model["channels"]) == (3, True, 3, 1)
+
+
+def test_images_alone_leave_the_number_of_objects_to_be_told(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, ["", ""])
+    (folder / "metadata.csv").unlink()
+    recipe = Recipe("tusk", DataConfig(folder=str(folder)), {"object_size": 20.0})
+    with pytest.raises(BoxlessError, match=r"--model\.instances 9"):
+        completed(recipe)
+    given = completed(Recipe("tusk", recipe.data, {"object_size": 20.0, "instances": 4}))[0].model
+    assert given == {"object_size": 20.0, "instances": 4, "channels": 1}

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from boxless.hardware import can_compile
 from boxless.nets.unet import UNet
 
 
@@ -61,3 +63,18 @@ def test_every_weight_learns() -> None:
     loss = (network(random(2, 2, 16, 16)) * random(2, 3, 16, 16)).sum()
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(weight.grad is not None and weight.grad.abs().max() > 0 for weight in network.parameters())
+
+
+@pytest.mark.skipif(not can_compile("cpu"), reason="no C++ compiler")
+def test_compiled_in_bf16_every_layer_gets_its_gradient() -> None:
+    """As in a training: channels last, skips beside what comes up, pooling whose backward pass must not end there."""
+    network = unet(1, (8, 16)).to(memory_format=torch.channels_last)
+    image = random(4, 1, 16, 16).contiguous(memory_format=torch.channels_last)
+    target = torch.randn(4, 8, 16, 16, generator=torch.Generator().manual_seed(2))
+    gradients = []
+    for function, reduced in ((network, False), (torch.compile(network, dynamic=False), True)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            output = function(image)
+        gradients.append(torch.autograd.grad((output.float() * target).mean(), list(network.parameters())))
+    for full, half in zip(*gradients, strict=True):
+        assert F.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.9

@@ -67,6 +67,7 @@ def _curves(model: str, recipe: Recipe | None, one_class: bool) -> Mapping[str, 
         name: ([epoch * per_epoch for epoch in epochs], values)
         for name, (epochs, values) in curves(Path(model)).items()
         if name not in untold  # the score is one of the others, by another name
+        and not name.startswith("prototypes/share_")  # there may be a hundred; the largest and the smallest are told
     }
 
 

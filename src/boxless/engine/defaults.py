@@ -11,6 +11,7 @@ import numpy as np
 from boxless.data.folder import Folder, read_folder
 from boxless.data.generators import SCENES
 from boxless.data.images import UnreadableImage, read_image
+from boxless.data.shape_scenes import ShapeLayout
 from boxless.engine.recipe import Recipe
 from boxless.errors import BoxlessError
 from boxless.methods.registry import settings_types
@@ -38,7 +39,7 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     * ``instances``, K: the largest number of objects of an image.
     * ``background``, or ``varying``: whether an image has fewer than K.
     * ``prototypes``, of a folder with labels: as many as there are classes.
-    * ``channels``: those of the scenes; of a folder 1 where the images looked at are grey, else 3.
+    * ``channels``: 3 of coloured scenes; of a folder 1 where the images looked at are grey, else 3.
     * ``max_side``, of a folder whose objects are larger than ``LARGE_OBJECT``: images are shrunk, and ``object_size``
       with them, so that an object has the ``NETWORK_OBJECT`` pixels that the networks are made for.
 
@@ -57,7 +58,8 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     if recipe.data.folder is None:
         layout = SCENES.get(recipe.data.layout)
         choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
-        choices.append(({"channels": getattr(layout, "channels", 1)}, "as many channels as the scenes have"))
+        if isinstance(layout, ShapeLayout):
+            choices.append(({"channels": layout.channels}, "scenes in colour"))
     else:
         folder = read_folder(recipe.data.folder, labels_needed=needs_labels)
         choices = _by_counts([len(image.labels) for image in folder.images], given.get("instances"))

@@ -329,5 +329,6 @@ def test_a_collapse_is_told_at_the_end_of_an_epoch(
     assert "step 0: the prototypes collapse: 1 of 4 hold 97% of the descriptors" in caplog.text
     assert float(logged["prototypes/largest_share"]) == pytest.approx(0.97)
     assert float(logged["prototypes/smallest_share"]) == pytest.approx(0.01)
+    assert [float(logged[f"prototypes/share_{number}"]) for number in range(4)] == pytest.approx([0.97] + [0.01] * 3)
     assert float(logged["descriptors/spread"]) == pytest.approx(0.8)
     assert 0.25 < float(logged["prototypes/used"]) < 0.35

@@ -36,6 +36,7 @@ from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images
 WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
+KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -215,7 +216,8 @@ class TuskTraining(TrainingModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Keep the first images for :meth:`on_validation_epoch_start`."""
-        if sum(len(kept.images) for kept in self._kept) < self.settings.naming_images:
+        number = sum(len(kept.images) for kept in self._kept)
+        if number < self.settings.naming_images and sum(kept.images.numel() for kept in self._kept) < KEPT_VALUES:
             self._kept.append(batch)
 
     def on_train_epoch_end(self) -> None:
@@ -227,6 +229,7 @@ class TuskTraining(TrainingModule):
             if wrong is not None and self.global_rank == 0:
                 logging.getLogger("boxless").warning("step %d: %s", self.steps_done, wrong)
             shown = {"used": used(shares), "largest_share": shares.max(), "smallest_share": shares.min()}
+            shown |= {f"share_{number}": share for number, share in enumerate(shares)}
             self.log_dict({f"prototypes/{name}": value for name, value in shown.items()}, sync_dist=True)
         super().on_train_epoch_end()
 
