@@ -1,8 +1,8 @@
 """From a dense map of class probabilities to instances.
 
 The paper reads its map by columns and names the errors of that (MCMIL, section 5.3): one cluster read as two, two of a
-kind read as one, lines that are not horizontal. Here an instance is a maximum of the probability mass of its class in a
-small window; the window is what the instance consists of.
+kind read as one, lines that are not horizontal. Here an instance is a maximum of the probability of its class, blurred;
+what it consists of is the window around it.
 
 Conventions
     Places are (x, y) = (column, row) of the map, from 0.
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from boxless.ops.blur import gaussian_blur
 from boxless.ops.heatmap import suppress_non_maxima
 
 ALMOST_ONE = 1 - 1e-7
@@ -41,7 +42,7 @@ def group(probabilities: Tensor, half: int, lowest: float) -> list[Groups]:
     """
     classes = probabilities[:, :-1].float()
     side = 2 * half + 1
-    mass = F.avg_pool2d(classes, side, stride=1, padding=half, divisor_override=1)
+    mass = gaussian_blur(classes, half / 2)  # a box would be flat where a class is emitted at one place alone
     own = suppress_non_maxima(mass.flatten(0, 1), 4 * half + 1).view_as(mass)
     any_class = F.max_pool2d(mass.amax(1, keepdim=True), side, stride=1, padding=half)
     log_absent = torch.log1p(-classes.clamp(max=ALMOST_ONE))
