@@ -45,7 +45,7 @@ class MistConfig:
     patch_size: int = 32
     heatmap_channels: int = 32
     heatmap_blocks: int = 4
-    softmax_size: int = 11
+    softmax_size: int = 15
     softmax_strength: float = 10.0
     suppression_size: int = 19
     border: int = 5
