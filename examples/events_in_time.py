@@ -17,7 +17,7 @@ from boxless.ops.likelihood import label_set_log_likelihood
 
 KINDS = ("chirp", "click", "hum", "step")
 LENGTH, SPAN, STRIDE = 500, 40, 4  # samples of a recording, of an event, from one place of the map to the next
-STEPS, BATCH = 600, 32
+STEPS, BATCH = 1000, 32
 
 
 def event(kind: str) -> Tensor:
@@ -26,7 +26,7 @@ def event(kind: str) -> Tensor:
     fade = torch.sin(math.pi * t)
     return {
         "chirp": fade * torch.sin(2 * math.pi * (2 * t + 6 * t.square())),
-        "click": torch.exp(-12 * t) * torch.sin(2 * math.pi * 9 * t),
+        "click": torch.exp(-6 * t) * torch.sin(2 * math.pi * 9 * t),
         "hum": fade * torch.sin(2 * math.pi * 3 * t),
         "step": torch.where(t < 0.5, -fade, fade),
     }[kind]
@@ -34,7 +34,7 @@ def event(kind: str) -> Tensor:
 
 def recordings(number: int, generator: torch.Generator) -> tuple[Tensor, list[list[tuple[int, int]]]]:
     """Noise with events in it: (number, 1, LENGTH), and of each the events as (kind, middle)."""
-    signals, truth = 0.25 * torch.randn(number, 1, LENGTH, generator=generator), []
+    signals, truth = 0.2 * torch.randn(number, 1, LENGTH, generator=generator), []
     shapes = torch.stack([event(kind) for kind in KINDS])
     for signal in signals:
         events: list[tuple[int, int]] = []
@@ -78,7 +78,7 @@ def main() -> None:
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     net, began = network(), time.perf_counter()
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
+    optimizer = torch.optim.AdamW(net.parameters(), 5e-3)
     for step in range(1, STEPS + 1):
         signals, truth = recordings(BATCH, generator)
         tags = [sorted({kind for kind, _ in events}) for events in truth]  # all that is known

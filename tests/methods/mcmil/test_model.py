@@ -147,3 +147,15 @@ def test_saved_and_loaded_it_finds_the_same(tmp_path: Path, exact: None) -> None
 def test_settings_that_cannot_be_are_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         McmilConfig(**({"class_names": NAMES} | given))  # type: ignore[arg-type]
+
+
+def test_the_class_map_shows_each_place_at_its_pixel(model: McmilDetector) -> None:
+    image = picture((20, 14, 2), (70, 40, 0), height=62)
+    seen = model.class_map(image[None])[0]
+    assert seen.shape == (3, 62, 100)
+    places = model(image[None]).probabilities[0, :-1]
+    for row, column in ((0, 0), (2, 5), (15, 30), (3, 9)):
+        torch.testing.assert_close(seen[:, FIRST + STEP * row, FIRST + STEP * column], places[:, row, column])
+    assert seen[2, 14, 20] > 0.9
+    assert (seen[:, :8] == 0).all()  # no place looks there
+    assert (seen[:, :, :8] == 0).all()

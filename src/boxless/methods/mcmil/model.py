@@ -88,6 +88,24 @@ class McmilDetector(Detector):
         map_axis = geometry(self.layers)
         return map_axis.first + map_axis.step * places - places.new_tensor(self._margins(images))
 
+    def class_map(self, images: Tensor) -> Tensor:
+        """What is where: images (B, C, H, W) to the probabilities of the classes (B, classes, H, W), 0 beyond it."""
+        probabilities = self(images).probabilities[:, :-1]
+        rows, columns = probabilities.shape[2:]
+        corners = self.points(probabilities.new_tensor([[0.0, 0.0], [1.0, 1.0]]), images)
+        x, y = (
+            (torch.arange(length, device=images.device) - corners[0, axis]) / (corners[1, axis] - corners[0, axis])
+            for axis, length in ((0, images.shape[3]), (1, images.shape[2]))
+        )
+        grid = torch.stack(
+            (
+                (2 * x / max(1, columns - 1) - 1).expand(len(y), -1),
+                (2 * y / max(1, rows - 1) - 1)[:, None].expand(-1, len(x)),
+            ),
+            dim=-1,
+        )
+        return F.grid_sample(probabilities, grid.expand(len(images), -1, -1, -1), align_corners=True)
+
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The instances of the map, of at least a score, the ``k`` surest at most.
 
