@@ -20,6 +20,7 @@ from boxless.ops.lifting import lift
 
 JITTER = 7  # keeps its random numbers apart from others
 PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
+CENTERING = 0.2  # of the way to the middle of what a patch shows: in a crowd that is drawn towards neighbours
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
 
 
@@ -150,7 +151,7 @@ class MistTraining(TrainingModule):
 
     @torch.no_grad()
     def _register(self, batch: Batch, candidates: Keypoints, task: Task) -> tuple[Keypoints, Tensor]:
-        """{x_k} ← where the decoded patches rebuild the image, and in the middle of what they show.
+        """{x_k} ← where the decoded patches rebuild the image, and towards the middle of what they show.
 
         Also what each candidate is worth as a target.
         """
@@ -166,7 +167,7 @@ class MistTraining(TrainingModule):
         )
         offsets = content_centers(patches, before) - before.centers
         self.note("keypoints/offset", offsets.norm(dim=-1))
-        moved = self._within(batch, before, Keypoints(moved.centers + offsets, moved.sides))
+        moved = self._within(batch, before, Keypoints(moved.centers + CENTERING * offsets, moved.sides))
         merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]
         return Keypoints(*merged), relative_worth(shares, k)
 
