@@ -1,7 +1,7 @@
 """``boxless reproduce``: a table of a paper, ours beside theirs, from what is recorded or trained anew."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ DESCRIPTION = """\
 Print a table of a paper, ours beside theirs. Ours is what is recorded in results/: with --train the rows are trained
 anew and recorded, in runs/reproduce/, and go on there if they were interrupted; --record takes a run that exists."""
 
-TEST_SCENES, TEST_SEED = 5000, 0
+TEST_SEED = 0
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -91,14 +91,16 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     if record is None:
         raise BoxlessError(f"{run} has no record of its training; train it to the end of an epoch at least.")
     data = recipe_of(experiment).data
-    found = evaluate(run, data, images=TEST_SCENES, k=experiment.k, seed=TEST_SEED, progress=True)
+    if experiment.layout is not None:
+        data = replace(data, layout=experiment.layout)
+    found = evaluate(run, data, images=experiment.images, k=experiment.k, seed=TEST_SEED, progress=True)
     result = Result(
         name=experiment.name,
         recipe_name=experiment.recipe,
         recipe=recipe,
         **asdict(record),
         seed=recipe.run.seed,
-        evaluation=Terms(TEST_SCENES, TEST_SEED, experiment.k),
+        evaluation=Terms(experiment.images, TEST_SEED, experiment.k),
         metrics=found.metrics(),
     )
     remark(f"recorded: {write_result(directory, result)}")

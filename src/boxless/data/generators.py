@@ -10,14 +10,16 @@ from boxless.data.glyphs import Glyphs
 from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
 from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
 from boxless.data.shape_scenes import ShapeLayout, ShapeSceneGenerator
+from boxless.data.single_glyphs import SingleGenerator, SingleLayout
 from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
 
-AnyLayout = Layout | ScaledLayout | VaryingLayout | GaborNoise | ShapeLayout
+AnyLayout = Layout | ScaledLayout | VaryingLayout | SingleLayout | GaborNoise | ShapeLayout
 
 SCENES: dict[str, AnyLayout] = {
     **LAYOUTS,
     "mnist-scales": ScaledLayout(),
     "extended-mnist": VaryingLayout(),
+    "mnist-single": SingleLayout(),
     "gabor-16": GaborNoise(counts=(16,)),
     "gabor-36": GaborNoise(counts=(36,)),
     "tetrominoes": ShapeLayout("tetrominoes", counts=(3,), side=112),
@@ -48,6 +50,8 @@ def generator_of(layout: AnyLayout, glyphs: Glyphs, seed: int = 0, stream: int =
             return ShapeSceneGenerator(layout, seed, stream)
         case ScaledLayout():
             return ScaledSceneGenerator(glyphs, layout, seed, stream)
+        case SingleLayout():
+            return SingleGenerator(glyphs)
         case VaryingLayout():
             return VaryingSceneGenerator(glyphs, layout, seed, stream)
         case Layout():

@@ -1,16 +1,20 @@
-"""The average of the weights of a training, which is the model that it keeps."""
+"""The exponential average of a model's weights, which is smoother than the weights themselves."""
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-def exponential_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The update of ``AveragedModel`` for an exponential average that forgets its first, untrained weights sooner."""
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the model that follows it by ``update_parameters``; it forgets its first, untrained weights sooner."""
+    return AveragedModel(model, multi_avg_fn=_exponential(decay), use_buffers=True)
 
+
+def _exponential(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     @torch.no_grad()
     def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         share = min(decay, (1.0 + float(count)) / (10.0 + float(count)))

@@ -16,7 +16,7 @@ from boxless.engine.sources import Images, Scenes, Source, evaluation_loader, sc
 from boxless.engine.truth import of_one_class, the_only_class, truths_of
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, Reconstructs, Segments
+from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Segments
 from boxless.metrics.attributes import attribute_accuracies
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
@@ -24,6 +24,7 @@ from boxless.metrics.confusion import confusion_matrix
 from boxless.metrics.counting import CountingScores, counting_scores
 from boxless.metrics.detection import DetectionScores, detection_scores
 from boxless.metrics.offsets import OffsetStatistics, offset_statistics
+from boxless.metrics.reading import ReadingScores, reading_scores
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
 from boxless.metrics.segmentation import ari_sums, mean_ari_of
 from boxless.models import load
@@ -38,6 +39,7 @@ class Evaluation:
     Attributes:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
         rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
+        reading: of images as a whole; None of a model that only finds instances.
         ari: the adjusted Rand index over foreground pixels; None of a model that draws no masks, or without true ones.
         attributes: the accuracy of each attribute of the objects, where their classes are combinations of some.
         images, seconds: how many, and how long their detection took.
@@ -57,6 +59,7 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
     rmse: float | None = None
+    reading: ReadingScores | None = None
     ari: float | None = None
     attributes: dict[str, float] = field(default_factory=dict)
     predicted: list[Instances] = field(default_factory=list, repr=False)
@@ -69,6 +72,8 @@ class Evaluation:
         found: dict[str, float] = {"images": self.images, "classification": self.classification}
         if self.rmse is not None:
             found["rmse"] = self.rmse
+        if self.reading is not None:
+            found |= {name: value for name, value in asdict(self.reading).items() if value is not None}
         if self.ari is not None:
             found["ari"] = self.ari
         found |= self.attributes
@@ -114,6 +119,8 @@ def evaluate(
     source, problems = _source(detector, data, images, seed)
     predicted: list[Instances] = []
     true: list[Instances] = []
+    classes_read: list[tuple[int, ...]] = []
+    class_read: list[int] = []
     places_known, seconds, squared_errors, ari = True, 0.0, np.zeros(2), np.zeros(2)
     class_names = source.class_names if detector.knows_classes else the_only_class(detector.config.class_names)
     with ImageProgress("evaluating", len(source), shown=progress) as watched:
@@ -122,13 +129,15 @@ def evaluate(
             places_known &= batch.centers is not None
             began = time.perf_counter()
             numbers = [max(1, len(one)) if k == "true" else k for one in truth]
-            found = _detected(detector, _cropped(batch.images, batch.extents), numbers, threshold)
+            found = _detected(detector, batch.unpadded(), numbers, threshold)
             seconds += time.perf_counter() - began
             if isinstance(detector, Reconstructs):
-                squared_errors += _squared_errors(detector, _cropped(batch.images, batch.extents))
+                squared_errors += _squared_errors(detector, batch.unpadded())
             if isinstance(detector, Segments) and detector.draws_masks and batch.segments is not None:
-                segments = detector.segments(_cropped(batch.images, batch.extents))
-                ari += ari_sums(np.stack(segments), batch.segments.numpy())
+                ari += ari_sums(np.stack(detector.segments(batch.unpadded())), batch.segments.numpy())
+            if isinstance(detector, ReadsImages):
+                classes_read += detector.classes_in(batch.unpadded())
+                class_read += detector.classify(batch.unpadded()).tolist()
             if not detector.knows_classes:
                 found = [of_one_class(one, class_names) for one in found]
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
@@ -156,6 +165,11 @@ def evaluate(
         true=true,
         problems=problems,
         source=source,
+        reading=(
+            reading_scores(class_read, classes_read, [tuple(one.labels.tolist()) for one in true])
+            if isinstance(detector, ReadsImages)
+            else None
+        ),
         rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
         **known,
     )
@@ -200,9 +214,3 @@ def _squared_errors(detector: Reconstructs, images: list[Tensor]) -> NDArray[np.
     for pair in zip(rebuilt, originals, strict=True):
         sums += squared_error_sums(*pair)
     return sums
-
-
-def _cropped(images: Tensor, extents: Tensor | None) -> list[Tensor]:
-    if extents is None:
-        return list(images)
-    return [image[:, :height, :width] for image, (height, width) in zip(images, extents.tolist(), strict=True)]

@@ -90,8 +90,7 @@ class TrainingModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Detect with the trained model, in eval mode, and compare."""
-        extents = batch.extents.tolist() if batch.extents is not None else [batch.images.shape[2:]] * len(batch.images)
-        images = [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
+        images = batch.unpadded()
         found: list[Instances] = self.trained_model.detect(images)
         names, known = self.trained_model.config.class_names, self.trained_model.knows_classes
         if not known:
@@ -120,9 +119,14 @@ class TrainingModule(L.LightningModule):
             measures["val/rmse"] = self.reconstruction.compute()
             measures["val/score"] = -measures["val/rmse"]
             self.reconstruction.reset()
+        measures |= self.own_measures()
         self.detection.reset()
         self.counting.reset()
         self.log_dict(measures)
+
+    def own_measures(self) -> dict[str, Any]:
+        """What a method measures on the validation images beside the rest, by name; its val/score goes before."""
+        return {}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """A frozen dataclass is moved by itself."""

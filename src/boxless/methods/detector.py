@@ -75,6 +75,19 @@ class Reconstructs(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsImages(Protocol):
+    """A detector that tells what an image as a whole is of."""
+
+    def classify(self, images: list[Any]) -> NDArray[np.int64]:
+        """The class of each image that holds things of one class alone, (N,)."""
+        ...
+
+    def classes_in(self, images: list[Any]) -> list[tuple[int, ...]]:
+        """The classes that each image holds, rising."""
+        ...
+
+
 class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 

@@ -3,14 +3,14 @@
 import math
 
 
-def rate_factor(step: int, steps: int, warmup: int, decay: float) -> float:
-    """Factor on a learning rate: a straight rise, a plateau, then a cosine to zero.
+def warm_cosine(step: int, steps: int, warmup: int, decay: float) -> float:
+    """Factor on a learning rate: up along a line, level, and down to zero along a cosine.
 
     Args:
         step: from 0.
         steps: of the whole training.
-        warmup: steps of the rise.
-        decay: share of the training, at its end, of the fall.
+        warmup: steps over which it rises from zero.
+        decay: share of the training, at its end, over which it falls.
     """
     warm = min(1.0, (step + 1) / max(1, warmup))
     left = (steps - step) / max(1.0, decay * steps)

@@ -32,7 +32,7 @@ def makings_of(results: Sequence[Result | None]) -> list[str]:
 
 def title_of(table: Table) -> str:
     """What the table shows, and what its numbers are."""
-    return f"{table.title} ({' / '.join(table.measures.values())}{'' if table.errors else ', in percent'})"
+    return f"{table.title} ({' / '.join(table.measures.values())}{', in percent' if table.percent else ''})"
 
 
 def with_tables(text: str, parts: Parts, where: str) -> str:
@@ -61,10 +61,11 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
 
 
 def _shown(table: Table, values: Sequence[float] | None, digits: int = 1) -> str:
-    """ "97.8 / 98.8 / 97.5" of shares, "0.0530" of an error."""
+    """ "97.8 / 98.8 / 97.5" of shares, "0.37" of a share of errors, "0.0530" of another error."""
     if values is None:
         return NOTHING
-    factor, digits = (1, digits + 2) if table.errors else (100, digits)
+    factor = 100 if table.percent else 1
+    digits = 2 if table.percent and table.errors else digits if table.percent else digits + 2
     return " / ".join(f"{factor * value:.{digits}f}" if math.isfinite(value) else NOTHING for value in values)
 
 

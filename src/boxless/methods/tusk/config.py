@@ -6,7 +6,7 @@ Imports nothing heavy: the command line makes its options of these.
 from dataclasses import dataclass
 from typing import Literal
 
-from boxless.methods.schedule import rate_factor
+from boxless.methods.schedule import warm_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class TuskTrainingConfig:
 
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""
-        return rate_factor(step, steps, self.warmup, self.decay)
+        return warm_cosine(step, steps, self.warmup, self.decay)
 
 
 NOT_NEGATIVE = (

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from boxless.data.batch import Batch
 from boxless.engine.ranks import gathered
@@ -14,14 +13,6 @@ from boxless.engine.truth import truths_of
 from boxless.instances import Instances
 from boxless.methods.tusk.model import Tusk
 from boxless.metrics.prototypes import assign_prototypes, count_covariance, prototype_contingency
-
-
-def unpadded(batch: Batch) -> list[Tensor]:
-    """The images of a batch without their padding."""
-    if batch.extents is None:
-        return list(batch.images)
-    extents = batch.extents.tolist()
-    return [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
 
 
 def with_prototypes(model: Tusk, found: Sequence[Instances]) -> list[Instances]:

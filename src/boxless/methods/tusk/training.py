@@ -5,11 +5,10 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from boxless.data.batch import Batch
 from boxless.data.hashing import generator, uniforms
-from boxless.engine.averaging import exponential_average
+from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
 from boxless.engine.ranks import gathered, mean_over_ranks, places
 from boxless.hardware import autocast
@@ -18,7 +17,7 @@ from boxless.methods.tusk.confidence import least_score
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
 from boxless.methods.tusk.model import Tusk
-from boxless.methods.tusk.naming import classes_of_prototypes, unpadded, with_prototypes
+from boxless.methods.tusk.naming import classes_of_prototypes, with_prototypes
 from boxless.methods.tusk.networks import Maps, unit
 from boxless.methods.tusk.prototypes import complaint, dimensions, first_prototypes, shares_of, spread, used
 from boxless.ops.clustering import (
@@ -70,11 +69,7 @@ class TuskTraining(TrainingModule):
         self.settings = settings
         # drawn from the generator that the run has seeded, kept with the training: a resume draws the same numbers
         self.register_buffer("seed", torch.randint(2**31, ()))
-        self.averaged = (
-            AveragedModel(model, multi_avg_fn=exponential_average(settings.averaging), use_buffers=True)
-            if settings.averaging
-            else None
-        )
+        self.averaged = averaged(model, settings.averaging) if settings.averaging else None
         # not submodules: a compiled network shares its parameters with the model's own
         self._networks: dict[str, Any] = {
             name: torch.compile(network, dynamic=False) if compile else network
@@ -250,7 +245,7 @@ class TuskTraining(TrainingModule):
         if self.settings.centering:
             model.center.copy_(self._middle(model))
         k = model.config.instances
-        detected = [one for batch in self._kept for one in model.detect(unpadded(batch), k=k)]
+        detected = [one for batch in self._kept for one in model.detect(batch.unpadded(), k=k)]
         if model.config.varying:
             model.confidence.fill_(least_score(self._all_scores(detected, k)))
         if model.config.named:
