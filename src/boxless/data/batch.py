@@ -30,6 +30,12 @@ class Batch:
         counts = torch.zeros(len(self.labels), classes, device=self.labels.device)
         return counts.scatter_add_(1, self.labels.clamp_min(0), present.float())
 
+    def unpadded(self) -> list[Tensor]:
+        """Each image (C, H, W) in its own size."""
+        if self.extents is None:
+            return list(self.images)
+        return [image[:, :h, :w] for image, (h, w) in zip(self.images, self.extents.tolist(), strict=True)]
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -13,14 +13,14 @@ from boxless.data.folder import check_images, read_folder
 from boxless.engine.image_progress import ImageProgress
 from boxless.engine.recipe import DataConfig
 from boxless.engine.sources import Images, Source, evaluation_loader, scenes_of_test_glyphs
-from boxless.engine.truth import truths_of
+from boxless.engine.truth import truths_for
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, Reconstructs
+from boxless.methods.detector import Detector, Reconstructs, Threshold
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
 from boxless.metrics.confusion import confusion_matrix
-from boxless.metrics.counting import CountingScores, counting_scores
+from boxless.metrics.counting import CountingScores, counting_scores, counting_scores_of, counting_sums
 from boxless.metrics.detection import DetectionScores, detection_scores
 from boxless.metrics.offsets import OffsetStatistics, offset_statistics
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
@@ -35,7 +35,10 @@ class Evaluation:
 
     Attributes:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
+        counting: of what was found as it was asked for; of K an image, the total is what it must be.
         rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
+        counted: by the model's own threshold, whatever was asked for; None of a model without.
+        calibrated_threshold: that of the model.
         images, seconds: how many, and how long their detection took.
         predicted, true: of each image, in order, in pixels of the images of ``source``.
         source: the images.
@@ -53,6 +56,8 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
     rmse: float | None = None
+    counted: CountingScores | None = None
+    calibrated_threshold: float | None = None
     predicted: list[Instances] = field(default_factory=list, repr=False)
     true: list[Instances] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
@@ -72,9 +77,17 @@ class Evaluation:
             found["average_precision_of_any_class"] = self.average_precision.class_agnostic
         if self.offsets is not None:
             found["median_offset"] = self.offsets.median_distance
-        counting = asdict(self.counting)
-        found |= {name: counting[name] for name in ("total_error", "class_error", "exact_total", "exact_multiset")}
+        found |= _counts(self.counting)
+        if self.counted is not None and self.calibrated_threshold is not None:
+            found["calibrated_threshold"] = self.calibrated_threshold
+            found |= {f"calibrated_{name}": value for name, value in _counts(self.counted).items()}
         return found
+
+
+def _counts(scores: CountingScores) -> dict[str, float]:
+    """The measures of counting that are recorded."""
+    values = asdict(scores)
+    return {name: values[name] for name in ("total_error", "class_error", "exact_total", "exact_multiset")}
 
 
 def evaluate(
@@ -83,7 +96,7 @@ def evaluate(
     *,
     images: int = 5000,
     k: Number = None,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Evaluation:
@@ -107,16 +120,21 @@ def evaluate(
     true: list[Instances] = []
     places_known, seconds, squared_errors = True, 0.0, np.zeros(2)
     class_names = source.class_names if detector.knows_classes else detector.config.class_names
+    counted = None if detector.calibrated_threshold is None else counting_sums([], [], len(class_names))
     with ImageProgress("evaluating", len(source), shown=progress) as watched:
         for batch in evaluation_loader(source):
-            truth = truths_of(batch, class_names, one_class=not detector.knows_classes)
+            truth = truths_for(detector, batch, class_names)
             places_known &= batch.centers is not None
+            contents = batch.unpadded()
             began = time.perf_counter()
             numbers = [max(1, len(one)) if k == "true" else k for one in truth]
-            found = _detected(detector, _cropped(batch.images, batch.extents), numbers, threshold)
+            found = _detected(detector, contents, numbers, threshold)
             seconds += time.perf_counter() - began
             if isinstance(detector, Reconstructs):
-                squared_errors += _squared_errors(detector, _cropped(batch.images, batch.extents))
+                squared_errors += _squared_errors(detector, contents)
+            if counted is not None:
+                many = found if (k, threshold) == (None, "auto") else detector.detect(contents, threshold="auto")
+                counted += counting_sums(many, truth, len(class_names))
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
             watched.advance(len(truth))
@@ -141,6 +159,8 @@ def evaluate(
         problems=problems,
         source=source,
         rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
+        counted=None if counted is None else counting_scores_of(counted),
+        calibrated_threshold=detector.calibrated_threshold,
         **known,
     )
 
@@ -165,7 +185,7 @@ def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: 
 
 
 def _detected(
-    detector: Detector, images: list[Tensor], numbers: list[int | None], threshold: float | None
+    detector: Detector, images: list[Tensor], numbers: list[int | None], threshold: Threshold
 ) -> list[Instances]:
     """As many instances of each image as its number says."""
     found: dict[int, Instances] = {}
@@ -184,9 +204,3 @@ def _squared_errors(detector: Reconstructs, images: list[Tensor]) -> NDArray[np.
     for pair in zip(rebuilt, originals, strict=True):
         sums += squared_error_sums(*pair)
     return sums
-
-
-def _cropped(images: Tensor, extents: Tensor | None) -> list[Tensor]:
-    if extents is None:
-        return list(images)
-    return [image[:, :height, :width] for image, (height, width) in zip(images, extents.tolist(), strict=True)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from boxless.data.batch import Batch
-from boxless.engine.truth import truths_of
+from boxless.engine.truth import truths_for
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.detector import Detector, Reconstructs
@@ -90,10 +90,9 @@ class TrainingModule(L.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Detect with the trained model, in eval mode, and compare."""
-        extents = batch.extents.tolist() if batch.extents is not None else [batch.images.shape[2:]] * len(batch.images)
-        images = [image[:, :height, :width] for image, (height, width) in zip(batch.images, extents, strict=True)]
+        images = batch.unpadded()
         found: list[Instances] = self.trained_model.detect(images)
-        truth = truths_of(batch, self.trained_model.config.class_names, not self.trained_model.knows_classes)
+        truth = truths_for(self.trained_model, batch, self.trained_model.config.class_names)
         self._places_known &= batch.centers is not None
         self.detection.update(found, truth)
         self.counting.update(found, truth)

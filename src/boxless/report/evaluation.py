@@ -149,6 +149,8 @@ def report_of(
         summary=summary,
         metrics=metric_rows(evaluation, marks, without=OF_COUNTING),
         counting=evaluation.counting,
+        counted=evaluation.counted,
+        threshold=evaluation.calibrated_threshold,
         examples=examples(evaluation, detector, telling(evaluation, pictures)),
         confusion=None if one_class else evaluation.confusion,
         class_names=evaluation.class_names,
