@@ -15,7 +15,7 @@ def peak_memory() -> int:
     return int(line.split()[1]) // 1024
 
 
-def memory_of(benchmark: str, case: str, whose: str) -> int:
-    """MiB that a script prints for one of its cases, called with ``--memory-of``."""
-    command = [sys.executable, benchmark, "--memory-of", case, whose]
+def memory_of(benchmark: str, case: str, whose: str, *options: str) -> int:
+    """MiB that a script prints for one of its cases, called with ``--memory-of`` and the options."""
+    command = [sys.executable, benchmark, *options, "--memory-of", case, whose]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
