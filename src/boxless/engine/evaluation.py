@@ -14,6 +14,7 @@ from boxless.engine.image_progress import ImageProgress
 from boxless.engine.recipe import DataConfig
 from boxless.engine.sources import Images, Source, evaluation_loader, scenes_of_test_glyphs
 from boxless.engine.truth import truths_for
+from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.detector import Detector, Reconstructs, Threshold
@@ -37,6 +38,8 @@ class Evaluation:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
         counting: of what was found as it was asked for; of K an image, the total is what it must be.
         rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
+        grey_rmse: the same of each image's mean colour; with ``rmse``.
+        guess: ``centers`` of one object in the middle of each image; with one class, where there is nothing to name.
         counted: by the model's own threshold, whatever was asked for; None of a model without.
         calibrated_threshold: that of the model.
         images, seconds: how many, and how long their detection took.
@@ -56,6 +59,8 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
     rmse: float | None = None
+    grey_rmse: float | None = None
+    guess: CenterScores | None = None
     counted: CountingScores | None = None
     calibrated_threshold: float | None = None
     predicted: list[Instances] = field(default_factory=list, repr=False)
@@ -68,10 +73,14 @@ class Evaluation:
         found: dict[str, float] = {"images": self.images, "classification": self.classification}
         if self.rmse is not None:
             found["rmse"] = self.rmse
+        if self.grey_rmse is not None:
+            found["grey_rmse"] = self.grey_rmse
         if self.detection is not None:
             found |= {"localization": self.detection.localization, "both": self.detection.both}
         if self.centers is not None:
-            found |= {name: getattr(self.centers, name) for name in ("precision", "recall", "f1")}
+            found |= _by_center(self.centers)
+        if self.guess is not None:
+            found |= {f"guess_{name}": value for name, value in _by_center(self.guess).items()}
         if self.average_precision is not None:
             found["average_precision"] = self.average_precision.mean
             found["average_precision_of_any_class"] = self.average_precision.class_agnostic
@@ -88,6 +97,10 @@ def _counts(scores: CountingScores) -> dict[str, float]:
     """The measures of counting that are recorded."""
     values = asdict(scores)
     return {name: values[name] for name in ("total_error", "class_error", "exact_total", "exact_multiset")}
+
+
+def _by_center(scores: CenterScores) -> dict[str, float]:
+    return {name: getattr(scores, name) for name in ("precision", "recall", "f1")}
 
 
 def evaluate(
@@ -118,7 +131,8 @@ def evaluate(
     source, problems = _source(detector, data, images, seed)
     predicted: list[Instances] = []
     true: list[Instances] = []
-    places_known, seconds, squared_errors = True, 0.0, np.zeros(2)
+    guessed: list[Instances] = []
+    places_known, seconds, squared_errors, grey_errors = True, 0.0, np.zeros(2), np.zeros(2)
     class_names = source.class_names if detector.knows_classes else detector.config.class_names
     counted = None if detector.calibrated_threshold is None else counting_sums([], [], len(class_names))
     with ImageProgress("evaluating", len(source), shown=progress) as watched:
@@ -132,6 +146,8 @@ def evaluate(
             seconds += time.perf_counter() - began
             if isinstance(detector, Reconstructs):
                 squared_errors += _squared_errors(detector, contents)
+                grey_errors += np.sum([grey_error_sums(image.permute(1, 2, 0).numpy()) for image in contents], axis=0)
+            guessed += [one_in_the_middle(image, class_names) for image in contents]
             if counted is not None:
                 many = found if (k, threshold) == (None, "auto") else detector.detect(contents, threshold="auto")
                 counted += counting_sums(many, truth, len(class_names))
@@ -144,6 +160,7 @@ def evaluate(
         known = {
             "detection": scores,
             "centers": center_scores(predicted, true),
+            "guess": center_scores(guessed, true) if len(class_names) == 1 else None,
             "average_precision": average_precision(predicted, true),
             "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
@@ -159,6 +176,7 @@ def evaluate(
         problems=problems,
         source=source,
         rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
+        grey_rmse=rmse_of(grey_errors) if isinstance(detector, Reconstructs) else None,
         counted=None if counted is None else counting_scores_of(counted),
         calibrated_threshold=detector.calibrated_threshold,
         **known,

@@ -22,12 +22,14 @@ from boxless.report.verdicts import verdicts_of
 
 MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "rmse": ("RMSE of the images rebuilt", "", True),
+    "grey_rmse": ("The same of each image's mean colour", "", True),
     "localization": ("IOU 50 %", "%", False),
     "classification": ("Classif.", "%", False),
     "both": ("Both", "%", False),
     "precision": ("Precision, centre in the box", "%", False),
     "recall": ("Recall, centre in the box", "%", False),
     "f1": ("F1, centre in the box", "%", False),
+    "guess_f1": ("The same of one in the middle of each image", "%", False),
     "average_precision": ("IOU 50 AP, mean over classes", "%", False),
     "average_precision_of_any_class": ("IOU 50 AP, any class", "%", False),
     "median_offset": ("Median distance from the true centre", "px", True),

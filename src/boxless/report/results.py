@@ -21,18 +21,21 @@ def rows_of(table: Table, rows: Sequence[Row], results: Sequence[Result | None])
 
 
 def makings_of(results: Sequence[Result | None]) -> list[str]:
-    """How each result was made, a line each."""
-    return [
+    """How each result was made, a line each; rows of one result share it."""
+    made = (
         f"{one.name}: {one.steps:,} steps in {one.seconds / 60:.0f} min, seed {one.seed}, "
         f"commit {one.commit[:12] or 'not known'}, on {one.machine}"
         for one in results
         if one is not None
-    ]
+    )
+    return list(dict.fromkeys(made))
 
 
 def title_of(table: Table) -> str:
     """What the table shows, and what its numbers are."""
-    return f"{table.title} ({' / '.join(table.measures.values())}{'' if table.errors else ', in percent'})"
+    shares = len(table.measures) - len(table.errors)
+    unit = "" if shares == 0 else ", in percent" if not table.errors else ", shares in percent"
+    return f"{table.title} ({' / '.join(table.measures.values())}{unit})"
 
 
 def with_tables(text: str, parts: Parts, where: str) -> str:
@@ -49,7 +52,8 @@ def with_tables(text: str, parts: Parts, where: str) -> str:
 
 
 def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
-    ours = None if result is None else [result.metrics.get(name, math.nan) for name in table.measures]
+    names = [row.without_learning + name for name in table.measures]
+    ours = None if result is None else [result.metrics.get(name, math.nan) for name in names]
     return [
         row.data,
         row.method,
@@ -64,17 +68,25 @@ def _shown(table: Table, values: Sequence[float] | None, digits: int = 1) -> str
     """ "97.8 / 98.8 / 97.5" of shares, "0.0530" of an error."""
     if values is None:
         return NOTHING
-    factor, digits = (1, digits + 2) if table.errors else (100, digits)
-    return " / ".join(f"{factor * value:.{digits}f}" if math.isfinite(value) else NOTHING for value in values)
+    return " / ".join(
+        NOTHING if not math.isfinite(value) else f"{value:.{digits + 2}f}" if error else f"{100 * value:.{digits}f}"
+        for value, error in zip(values, _errors(table), strict=False)
+    )
 
 
 def _reached(table: Table, ours: Sequence[float], row: Row) -> str:
-    """What ours is at least (of errors: at most), in every measure that has a mark."""
-    sign = -1 if table.errors else 1
+    """What ours is at least (an error: at most), in every measure that has a mark."""
+    signs = [-1 if error else 1 for error in _errors(table)]
     for name, marks in (("goal", row.goal), ("paper", row.paper)):
-        if marks is not None and all(sign * value >= sign * mark for value, mark in zip(ours, marks, strict=False)):
+        if marks is not None and all(
+            sign * value >= sign * mark for sign, value, mark in zip(signs, ours, marks, strict=False)
+        ):
             return name
     return NOTHING if row.goal is None and row.paper is None else "not yet"
+
+
+def _errors(table: Table) -> list[bool]:
+    return [name in table.errors for name in table.measures]
 
 
 def _markdown(parts: Parts) -> str:
