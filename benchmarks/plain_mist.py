@@ -29,7 +29,7 @@ class Block(nn.Module):
 def heatmap_net(config: MistConfig) -> nn.Module:
     width = config.heatmap_channels
     return nn.Sequential(
-        nn.ReflectionPad2d(2 * config.heatmap_blocks),
+        nn.ReplicationPad2d(2 * config.heatmap_blocks),
         nn.BatchNorm2d(config.channels),
         nn.Conv2d(config.channels, width, 1),
         *(Block(width, width, padding=0) for _ in range(config.heatmap_blocks)),

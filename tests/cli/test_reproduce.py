@@ -23,11 +23,10 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture
 def tiny_table(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
     """A table of one row of ours, which takes seconds, and one of the paper's alone."""
-    ours = Row("ours", "three digits", "MIST", Experiment("tiny", str(tiny_recipe)), (0.5, 0.9), (0.99, 0.99))
+    ours = Row("ours", "three digits", "MIST", Experiment("tiny", str(tiny_recipe), images=8), (0.5, 0.9), (0.99, 0.99))
     measures = {"localization": "IOU 50 %", "both": "Both"}
     table = Table("tiny-table", "A tiny table", measures, (ours, Row("theirs", "three", "other", None, (0.2, 0.1))))
     monkeypatch.setattr(reproduce, "TABLES", {table.name: table})
-    monkeypatch.setattr(reproduce, "TEST_SCENES", 8)
     return table
 
 

@@ -58,7 +58,7 @@ def test_both_processes_end_with_the_same_weights_to_the_bit(two: Path) -> None:
 
 
 def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path) -> None:
-    """To 1 % of one of the four steps that Adam took, by 1e-3 and more for each weight, in the mean over a tensor.
+    """To 10 % of one of the four steps that Adam took, by 1e-3 and more for each weight, in the mean over a tensor.
 
     What is left is float32 summed in another order. Adam blows it up where a gradient is nothing but rounding: for a
     few corners of decoded patches, and for the biases that add to all scores alike, on which a softmax does not depend.
@@ -70,7 +70,7 @@ def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path) -> None
         for name in alone.keys() - rounding
         if not name.startswith("averaged")
     }
-    assert max(distances.values()) < 1e-5, distances
+    assert max(distances.values()) < 1e-4, distances
 
 
 def test_the_run_is_one_run(two: Path) -> None:

@@ -20,9 +20,9 @@ def net(inputs: int = 1, channels: int = 4, blocks: int = 2) -> HeatmapNet:
     return network.eval()
 
 
-def test_scores_are_those_of_the_reflected_image_and_as_large_as_the_image() -> None:
+def test_scores_are_those_of_the_image_with_its_edge_repeated_and_as_large_as_the_image() -> None:
     network, images = net(inputs=3), random(2, 3, 7, 11)
-    wide = torch.from_numpy(np.pad(images.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4)), mode="reflect"))
+    wide = torch.from_numpy(np.pad(images.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4)), mode="edge"))
     x = (wide - 0.3) / (0.5 + 1e-5) ** 0.5
     x = F.conv2d(x, network.enter.weight, network.enter.bias)
     for block in network.blocks:
@@ -74,10 +74,9 @@ def test_every_weight_gets_a_gradient() -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize(("height", "width"), [(8, 20), (20, 8)])
-def test_image_too_small_to_reflect_is_refused(height: int, width: int) -> None:
-    with pytest.raises(RuntimeError, match=r"[Pp]adding size should be less than"):
-        net(blocks=4)(torch.zeros(1, 1, height, width))
+@pytest.mark.parametrize(("height", "width"), [(1, 20), (8, 1)])
+def test_an_image_of_one_pixel_across_has_scores(height: int, width: int) -> None:
+    assert net(blocks=4)(random(1, 1, height, width)).shape == (1, 1, height, width)
 
 
 def test_init_for_relu_fills_the_kaiming_range_and_zeroes_biases() -> None:

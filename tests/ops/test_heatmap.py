@@ -31,22 +31,29 @@ def places(heatmap: Tensor) -> list[tuple[int, int]]:
 
 class TestLocalSoftmax:
     @pytest.mark.parametrize("size", [1, 3, 7])
-    def test_is_softmax_of_each_window_border_included(self, size: int) -> None:
+    def test_is_softmax_of_each_window_whose_lacking_pixels_are_as_the_mean(self, size: int) -> None:
         scores = 4 * random(2, 3, 5, 8, dtype=torch.float64) - 2
         ours = local_softmax(scores, size, strength=3.0)
         for b in range(2):
             for s in range(3):
                 for y in range(5):
                     for x in range(8):
-                        total = window(scores[b, s], x, y, size).mul(3.0).exp().sum()
-                        expected = math.exp(3.0 * scores[b, s, y, x]) / total
+                        mean = window(scores[b, s], x, y, size).mul(3.0).exp().mean()
+                        expected = math.exp(3.0 * scores[b, s, y, x]) / (size**2 * mean)
                         assert ours[b, s, y, x] == pytest.approx(expected.item(), rel=1e-12)
 
-    def test_flat_map_shares_one_among_the_window(self) -> None:
-        ours = local_softmax(torch.full((1, 1, 4, 6), -3.0), size=3)[0, 0]
-        assert ours[0, 0].item() == pytest.approx(1 / 4)
-        assert ours[0, 2].item() == pytest.approx(1 / 6)
-        assert ours[2, 3].item() == pytest.approx(1 / 9)
+    def test_flat_map_is_flat_up_to_the_border_and_the_mask(self) -> None:
+        mask = torch.zeros(1, 1, 9, 6, dtype=torch.bool)
+        mask[..., 2:, 1:-1] = True
+        ours = local_softmax(torch.full((1, 1, 9, 6), -3.0), size=3, mask=mask)[0, 0]
+        assert ours[2:, 1:-1].unique().tolist() == pytest.approx([1 / 9] * len(ours[2:, 1:-1].unique()))
+        assert (ours[~mask[0, 0]] == 0).all()
+
+    def test_what_lies_outside_of_the_mask_is_as_if_it_were_not_there(self) -> None:
+        scores, mask = random(1, 1, 6, 9), torch.zeros(1, 1, 6, 9, dtype=torch.bool)
+        mask[..., 1:5, 2:8] = True
+        ours = local_softmax(torch.where(mask, scores, 1e4), size=5, mask=mask)
+        torch.testing.assert_close(ours[..., 1:5, 2:8], local_softmax(scores[..., 1:5, 2:8], size=5))
 
     def test_scores_of_ten_thousand_neither_overflow_nor_vanish(self) -> None:
         scores = torch.full((1, 1, 5, 7), -1e4)
@@ -56,7 +63,7 @@ class TestLocalSoftmax:
         (gradient,) = torch.autograd.grad(ours.sum(), scores)
         assert ours[1, 2] == 1.0
         assert ours[1, 1] == 0.0
-        assert ours[4, 6].item() == pytest.approx(1 / 4, rel=1e-2)  # 1e5 in float32 is exact to 1/128 only
+        assert ours[4, 6].item() == pytest.approx(1 / 9, rel=1e-2)  # 1e5 in float32 is exact to 1/128 only
         assert gradient.isfinite().all()
 
     def test_a_constant_added_to_the_scores_changes_nothing(self) -> None:

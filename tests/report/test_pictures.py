@@ -9,7 +9,7 @@ from PIL import Image
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.report.colors import Color, Mark, class_color
-from boxless.report.pictures import draw_detections, draw_heatmap, montage
+from boxless.report.pictures import draw_class_map, draw_detections, draw_heatmap, montage
 
 RIGHT, FALSE, MISSED = (mark.value for mark in (Mark.RIGHT, Mark.FALSE, Mark.MISSED))
 BLANK = np.zeros((24, 40), np.float32)  # height 24, width 40
@@ -205,3 +205,16 @@ def test_drawing_does_not_load_matplotlib() -> None:
         "assert not {'matplotlib', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_class_map_lays_the_colours_of_the_classes_over_a_dimmed_image() -> None:
+    image = np.full((6, 8), 0.8)
+    class_map = np.zeros((6, 8, 3))
+    class_map[1, 5, 2] = 1.0
+    class_map[4, 2] = (0.5, 0.0, 0.0)
+    drawn = np.asarray(draw_class_map(image, class_map)).reshape(6, 60, 8, 60, 3)[:, 0, :, 0] / 255
+    np.testing.assert_allclose(drawn[1, 5], np.array(class_color(2)) / 255, atol=0.01)
+    np.testing.assert_allclose(drawn[4, 2], 0.5 * 0.4 + 0.5 * np.array(class_color(0)) / 255, atol=0.01)
+    np.testing.assert_allclose(drawn[0, 0], 0.4, atol=0.01)
+    with pytest.raises(BoxlessError, match="does not fit"):
+        draw_class_map(image, class_map.transpose(1, 0, 2))

@@ -9,14 +9,16 @@ from boxless.data.gabor import GaborGenerator, GaborNoise
 from boxless.data.glyphs import Glyphs
 from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
 from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
+from boxless.data.single_glyphs import SingleGenerator, SingleLayout
 from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
 
-AnyLayout = Layout | ScaledLayout | VaryingLayout | GaborNoise
+AnyLayout = Layout | ScaledLayout | VaryingLayout | SingleLayout | GaborNoise
 
 SCENES: dict[str, AnyLayout] = {
     **LAYOUTS,
     "mnist-scales": ScaledLayout(),
     "extended-mnist": VaryingLayout(),
+    "mnist-single": SingleLayout(),
     "gabor-16": GaborNoise(counts=(16,)),
     "gabor-36": GaborNoise(counts=(36,)),
 }
@@ -43,6 +45,8 @@ def generator_of(layout: AnyLayout, glyphs: Glyphs, seed: int = 0, stream: int =
             return GaborGenerator(layout, seed, stream)
         case ScaledLayout():
             return ScaledSceneGenerator(glyphs, layout, seed, stream)
+        case SingleLayout():
+            return SingleGenerator(glyphs)
         case VaryingLayout():
             return VaryingSceneGenerator(glyphs, layout, seed, stream)
         case Layout():

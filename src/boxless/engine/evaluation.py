@@ -17,13 +17,14 @@ from boxless.engine.truth import truths_for
 from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, Reconstructs, Threshold
+from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Threshold
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
 from boxless.metrics.confusion import confusion_matrix
 from boxless.metrics.counting import CountingScores, counting_scores, counting_scores_of, counting_sums
 from boxless.metrics.detection import DetectionScores, detection_scores
 from boxless.metrics.offsets import OffsetStatistics, offset_statistics
+from boxless.metrics.reading import ReadingScores, reading_scores
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
 from boxless.models import load
 
@@ -42,6 +43,7 @@ class Evaluation:
         guess: ``centers`` of one object in the middle of each image; with one class, where there is nothing to name.
         counted: by the model's own threshold, whatever was asked for; None of a model without.
         calibrated_threshold: that of the model.
+        reading: of images as a whole; None of a model that only finds instances.
         images, seconds: how many, and how long their detection took.
         predicted, true: of each image, in order, in pixels of the images of ``source``.
         source: the images.
@@ -63,6 +65,7 @@ class Evaluation:
     guess: CenterScores | None = None
     counted: CountingScores | None = None
     calibrated_threshold: float | None = None
+    reading: ReadingScores | None = None
     predicted: list[Instances] = field(default_factory=list, repr=False)
     true: list[Instances] = field(default_factory=list, repr=False)
     problems: list[str] = field(default_factory=list)
@@ -75,6 +78,8 @@ class Evaluation:
             found["rmse"] = self.rmse
         if self.grey_rmse is not None:
             found["grey_rmse"] = self.grey_rmse
+        if self.reading is not None:
+            found |= {name: value for name, value in asdict(self.reading).items() if value is not None}
         if self.detection is not None:
             found |= {"localization": self.detection.localization, "both": self.detection.both}
         if self.centers is not None:
@@ -132,6 +137,8 @@ def evaluate(
     predicted: list[Instances] = []
     true: list[Instances] = []
     guessed: list[Instances] = []
+    classes_read: list[tuple[int, ...]] = []
+    class_read: list[int] = []
     places_known, seconds, squared_errors, grey_errors = True, 0.0, np.zeros(2), np.zeros(2)
     class_names = source.class_names if detector.knows_classes else detector.config.class_names
     counted = None if detector.calibrated_threshold is None else counting_sums([], [], len(class_names))
@@ -151,6 +158,9 @@ def evaluate(
             if counted is not None:
                 many = found if (k, threshold) == (None, "auto") else detector.detect(contents, threshold="auto")
                 counted += counting_sums(many, truth, len(class_names))
+            if isinstance(detector, ReadsImages):
+                classes_read += detector.classes_in(contents)
+                class_read += detector.classify(contents).tolist()
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
             watched.advance(len(truth))
@@ -175,6 +185,11 @@ def evaluate(
         true=true,
         problems=problems,
         source=source,
+        reading=(
+            reading_scores(class_read, classes_read, [tuple(one.labels.tolist()) for one in true])
+            if isinstance(detector, ReadsImages)
+            else None
+        ),
         rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
         grey_rmse=rmse_of(grey_errors) if isinstance(detector, Reconstructs) else None,
         counted=None if counted is None else counting_scores_of(counted),

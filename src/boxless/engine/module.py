@@ -112,9 +112,14 @@ class TrainingModule(L.LightningModule):
             measures["val/rmse"] = self.reconstruction.compute()
             measures["val/score"] = -measures["val/rmse"]
             self.reconstruction.reset()
+        measures |= self.own_measures()
         self.detection.reset()
         self.counting.reset()
         self.log_dict(measures)
+
+    def own_measures(self) -> dict[str, Any]:
+        """What a method measures on the validation images beside the rest, by name; its val/score goes before."""
+        return {}
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """A frozen dataclass is moved by itself."""

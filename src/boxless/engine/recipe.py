@@ -22,7 +22,8 @@ class DataConfig:
 
     Attributes:
         folder: a user's folder (see ``boxless.data.folder``); scenes are composed where it is not given.
-        layout: of the scenes: mnist-hard, -crowded, -3, -easy, -uneven, -k or -scales, extended-mnist, gabor-16 or -36.
+        layout: of the scenes: mnist-hard, -crowded, -3, -easy, -uneven, -k, -scales or -single, extended-mnist,
+            gabor-16 or -36.
         counts: how many glyphs a scene has, one of these; the layout's own by default.
         glyphs: "mnist", or "digits", which need no download; Gabor noise makes no use of them.
         train_size: scenes to train on; afterwards they come again.

@@ -51,7 +51,8 @@ def train(
 
     It holds ``config.yaml`` (the recipe), ``model.json`` and ``model.safetensors`` (the best model so far, for
     ``boxless.load``), ``last.ckpt`` and ``best.ckpt`` (the training state), ``metrics.jsonl``, and TensorBoard's
-    events in ``tensorboard/``. At the end the best model gets the threshold that counts best on the validation images.
+    events in ``tensorboard/``. At the end the best model, of a method that learns from counts, gets the threshold that
+    counts best on the validation images.
 
     Args:
         recipe: a recipe, its name, or a YAML file.
@@ -77,7 +78,7 @@ def train(
         trainer = _trainer(recipe, run, epochs_done, max_time, devices, progress)
         trainer.fit(module, data.training(trainer), data.validation(trainer), ckpt_path=checkpoint)
     detector = load(run)
-    if trainer.is_global_zero:
+    if trainer.is_global_zero and detector.learns_from_counts:
         calibrate(detector.to(trainer.strategy.root_device), data.validation_source, progress)
         detector.cpu().save_description(run)
     return detector

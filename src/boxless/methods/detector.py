@@ -64,6 +64,19 @@ class Reconstructs(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsImages(Protocol):
+    """A detector that tells what an image as a whole is of."""
+
+    def classify(self, images: list[Any]) -> NDArray[np.int64]:
+        """The class of each image that holds things of one class alone, (N,)."""
+        ...
+
+    def classes_in(self, images: list[Any]) -> list[tuple[int, ...]]:
+        """The classes that each image holds, rising."""
+        ...
+
+
 class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 
@@ -77,6 +90,7 @@ class Detector(nn.Module):
     method: ClassVar[str]
     config_type: ClassVar[type[Any]]
     knows_classes: ClassVar[bool] = True  # false where all that is found is of one class, whatever the labels say
+    learns_from_counts: ClassVar[bool] = False  # then these choose the ``calibrated_threshold`` too
     config: Any
     calibrated_threshold: float | None = None
 

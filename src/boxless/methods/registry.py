@@ -11,26 +11,31 @@ if TYPE_CHECKING:
     from boxless.methods.detector import Detector
 
 _MIST = "boxless.methods.mist"
+_MCMIL = "boxless.methods.mcmil"
 
 MODELS = {
     "mist-classify": (f"{_MIST}.classification.model", "MistClassifier"),
     "mist-reconstruct": (f"{_MIST}.reconstruction.model", "MistReconstructor"),
     "mist-backbone": (f"{_MIST}.backbone.model", "MistBackbone"),
+    "mcmil": (f"{_MCMIL}.model", "McmilDetector"),
 }
 TRAININGS = {
     "mist-classify": (f"{_MIST}.classification.training", "MistClassifierTraining"),
     "mist-reconstruct": (f"{_MIST}.reconstruction.training", "MistReconstructorTraining"),
     "mist-backbone": (f"{_MIST}.backbone.training", "MistBackboneTraining"),
+    "mcmil": (f"{_MCMIL}.training", "McmilTraining"),
 }
 MODEL_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierConfig"),
     "mist-reconstruct": (f"{_MIST}.config", "MistReconstructorConfig"),
     "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneConfig"),
+    "mcmil": (f"{_MCMIL}.config", "McmilConfig"),
 }
 TRAINING_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierTrainingConfig"),
     "mist-reconstruct": (f"{_MIST}.config", "MistTrainingConfig"),
     "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneTrainingConfig"),
+    "mcmil": (f"{_MCMIL}.config", "McmilTrainingConfig"),
 }
 
 

@@ -7,9 +7,10 @@ from boxless.nets.residual import ResidualBlock
 
 
 class HeatmapNet(nn.Module):
-    """Reflection pad, batch norm of the input, 1×1 convolution, residual blocks without padding, 1×1 to one score.
+    """Padding, batch norm of the input, 1×1 convolution, residual blocks without padding, 1×1 to one score.
 
-    The padding is what the blocks take off, so the score map is as large as the image.
+    The padding is what the blocks take off, so the score map is as large as the image. It repeats the edge; the paper's
+    reflection shows objects near the edge twice, and peaks were drawn from them to the edge.
 
     Args:
         inputs: channels of the image.
@@ -26,9 +27,9 @@ class HeatmapNet(nn.Module):
         self.leave = nn.Conv2d(channels, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded. H and W at least ``margin`` + 1."""
+        """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded."""
         margin = self.margin
-        x = F.pad(images, (margin, margin, margin, margin), mode="reflect")
+        x = F.pad(images, (margin, margin, margin, margin), mode="replicate")
         x = self.enter(self.normalise(x))
         scores: Tensor = self.leave(self.blocks(x))
         return scores

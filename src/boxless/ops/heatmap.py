@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LOWEST = -1e30  # the logit of what does not take part; finite, for the gradient
+
 
 class Peaks(NamedTuple):
     """The K highest local maxima of each heatmap, highest first."""
@@ -20,19 +22,22 @@ class Peaks(NamedTuple):
     valid: Tensor  # (B, K) bool: false where fewer than K local maxima exist, and the place is a mere filler
 
 
-def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0) -> Tensor:
+def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0, mask: Tensor | None = None) -> Tensor:
     """Softmax of each pixel against the window of ``size``×``size`` pixels around it (MIST, supplement A; LF-Net).
 
+    What of a window lies outside of the map, or of the mask, counts as the mean of the rest: where the scores are
+    flat the result is 1 / size² everywhere. Without that the corners of an empty image would stand out.
+
     Computed as exp(s − logsumexp of the window), so that no range of scores overflows or divides by zero.
-    At the border the window is what of it lies within the map.
 
     Args:
         scores: (B, S, H, W), unbounded.
         size: odd side of the window, in pixels.
         strength: factor on the scores; the larger, the closer to a maximum.
+        mask: (B or 1, 1, H, W) bool, pixels that take part; all by default.
 
     Returns:
-        (B, S, H, W) in [0, 1], float32 at least.
+        (B, S, H, W) in [0, 1], float32 at least; 0 outside of the mask.
 
     Raises:
         ValueError: if ``size`` is even or below 1.
@@ -40,7 +45,11 @@ def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0) -> Ten
     _check_window(size)
     logits = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
     logits = strength * logits
-    return torch.exp(logits - _window_logsumexp(_window_logsumexp(logits, size, dim=3), size, dim=2))
+    mask = logits.new_ones((1, 1, *logits.shape[2:]), dtype=torch.bool) if mask is None else mask
+    present = F.avg_pool2d(mask.to(logits.dtype), size, stride=1, padding=size // 2)  # share of the window
+    logits = logits.masked_fill(~mask, LOWEST)
+    window = _window_logsumexp(_window_logsumexp(logits, size, dim=3), size, dim=2)
+    return torch.exp(logits - window) * present * mask
 
 
 def _window_logsumexp(logits: Tensor, size: int, dim: int) -> Tensor:

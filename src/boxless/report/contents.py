@@ -65,7 +65,7 @@ class Example:
         image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
         predicted: what was found.
         true: what is there, or None where that is not known.
-        heatmap: (H, W), any range, or None.
+        heatmap: (H, W), any range, or (H, W, C), the probability of each class, or None.
         rebuilt: from what was found, or None.
     """
 

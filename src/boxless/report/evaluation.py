@@ -25,6 +25,8 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "grey_rmse": ("The same of each image's mean colour", "", True),
     "localization": ("IOU 50 %", "%", False),
     "classification": ("Classif.", "%", False),
+    "exact_sets": ("Images with the right set of classes", "%", False),
+    "image_error": ("Images of one class read wrong", "%", True),
     "both": ("Both", "%", False),
     "precision": ("Precision, centre in the box", "%", False),
     "recall": ("Recall, centre in the box", "%", False),
@@ -56,6 +58,15 @@ class HasHeatmap(Protocol):
 
     def heatmap(self, images: Tensor) -> Tensor:
         """(B, C, H, W) to (B, H, W)."""
+        ...
+
+
+@runtime_checkable
+class HasClassMap(Protocol):
+    """A detector that can show which class it sees where."""
+
+    def class_map(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to probabilities (B, classes, H, W)."""
         ...
 
 
@@ -180,12 +191,17 @@ def _name(source: Source, index: int) -> str:
 
 
 def _heatmap(detector: Detector, image: Tensor) -> ImageArray | None:
+    """(H, W), or (H, W, classes)."""
     height, width = image.shape[1:]
-    if not isinstance(detector, HasHeatmap) or min(height, width) < LEAST_SIDE or max(height, width) > MOST_SIDE:
+    if min(height, width) < LEAST_SIDE or max(height, width) > MOST_SIDE:
         return None
-    device = next(detector.parameters()).device
-    with torch.inference_mode(), autocast(device.type):
-        return detector.heatmap(image[None].to(device))[0].float().cpu().numpy()
+    images = image[None].to(next(detector.parameters()).device)
+    with torch.inference_mode(), autocast(images.device.type):
+        if isinstance(detector, HasHeatmap):
+            return detector.heatmap(images)[0].float().cpu().numpy()
+        if isinstance(detector, HasClassMap):
+            return detector.class_map(images)[0].permute(1, 2, 0).float().cpu().numpy()
+    return None
 
 
 def _rebuilt(detector: Detector, image: Tensor, found: Instances) -> Rebuilt | None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from boxless.report.colors import class_color, css
 from boxless.report.contents import Example, Rebuilt, Report
 from boxless.report.lettering import picture_name
 from boxless.report.markup import embedded_picture, note, section, text
-from boxless.report.pictures import ImageArray, draw_detections, draw_heatmap, draw_image
+from boxless.report.pictures import ImageArray, draw_class_map, draw_detections, draw_heatmap, draw_image
 from boxless.report.reconstruction import draw_marks, draw_patches
 from boxless.report.verdicts import is_texture, names_tell, verdicts_of
 
@@ -50,7 +51,8 @@ def _card(example: Example) -> str:
     )
     heatmap = ""
     if example.heatmap is not None:
-        heatmap = embedded_picture(draw_heatmap(example.image, example.heatmap), f"heatmap of {example.name}")
+        draw_map = draw_heatmap if example.heatmap.ndim == 2 else draw_class_map
+        heatmap = embedded_picture(draw_map(example.image, example.heatmap), f"heatmap of {example.name}")
     if example.rebuilt is None:
         pictures = f'<div class="pair">{detections}{heatmap}</div>'
     else:
@@ -118,10 +120,24 @@ def _legend(examples: Sequence[Example]) -> str:
         (WITH_TRUTH if of_classes else WITH_PLACES) if boxed else "",
         WITH_MARKS if textures else "",
         WITHOUT_TRUTH if of_classes and any(example.true is None for example in examples) else "",
-        HEAT if any(example.heatmap is not None for example in examples) else "",
+        HEAT if any(example.heatmap is not None and example.heatmap.ndim == 2 for example in examples) else "",
+        _class_colors(examples),
         PAIRS if any(example.rebuilt is not None for example in examples) else "",
     ]
     return f'<ul class="legend">{"".join(parts)}</ul>{_unwritable(examples)}'
+
+
+def _class_colors(examples: Sequence[Example]) -> str:
+    """What the colours of class maps mean."""
+    mapped = [one for one in examples if one.heatmap is not None and one.heatmap.ndim == 3]
+    names = mapped[0].predicted.class_names if mapped else None
+    if names is None:
+        return ""
+    swatches = " ".join(
+        f'<i class="swatch" style="background:{css(class_color(label))}"></i>{text(name)}'
+        for label, name in enumerate(names)
+    )
+    return f"<li>map of the classes: {swatches}</li>"
 
 
 def _unwritable(examples: Sequence[Example]) -> str:

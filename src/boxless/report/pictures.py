@@ -1,4 +1,4 @@
-"""Pictures of what was found: boxes with names, heatmaps over images, and many pictures on one sheet.
+"""Pictures of what was found: boxes with names, heatmaps and class maps over images, and many pictures on one sheet.
 
 Images are (H, W), (H, W, 1) or (H, W, 3) floats in [0, 1]. The centre of their top-left pixel is (0, 0), and a picture
 of s times the size has its origin at the *corner* of that pixel: x lands at (x + 0.5) * s.
@@ -96,6 +96,26 @@ def draw_heatmap(image: ImageArray, heatmap: ImageArray) -> Image.Image:
     heat = _stretched(heatmap)[..., None]
     dimmed = 0.5 * pixels.mean(axis=-1, keepdims=True) / 255
     mixed = (1 - heat) * np.maximum(dimmed, inferno(heat[..., 0])) + heat * inferno(heat[..., 0])
+    return _resized(_bytes(mixed), None, LONGEST_SIDE)
+
+
+def draw_class_map(image: ImageArray, class_map: ImageArray) -> Image.Image:
+    """What is likely where, in the colours of the classes over the image, which is dimmed to grey.
+
+    Args:
+        image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
+        class_map: (H, W, C) of the same size, the probability of each class.
+
+    Raises:
+        BoxlessError: the image is of another shape or range, or the sizes differ.
+    """
+    pixels = _colored(image)
+    if class_map.ndim != 3 or class_map.shape[:2] != pixels.shape[:2]:
+        raise BoxlessError(f"a class map of shape {class_map.shape} does not fit an image of {pixels.shape[:2]}.")
+    colors = np.array([class_color(label) for label in range(class_map.shape[2])]) / 255
+    shares = np.clip(class_map, 0, 1)
+    dimmed = 0.5 * pixels.mean(axis=-1, keepdims=True) / 255
+    mixed = (1 - shares.sum(axis=-1, keepdims=True)).clip(0) * dimmed + shares @ colors
     return _resized(_bytes(mixed), None, LONGEST_SIDE)
 
 

@@ -33,8 +33,9 @@ def makings_of(results: Sequence[Result | None]) -> list[str]:
 
 def title_of(table: Table) -> str:
     """What the table shows, and what its numbers are."""
-    shares = len(table.measures) - len(table.errors)
-    unit = "" if shares == 0 else ", in percent" if not table.errors else ", shares in percent"
+    unit = (
+        ", in percent" if not table.plain else ", shares in percent" if len(table.plain) < len(table.measures) else ""
+    )
     return f"{table.title} ({' / '.join(table.measures.values())}{unit})"
 
 
@@ -65,13 +66,18 @@ def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
 
 
 def _shown(table: Table, values: Sequence[float] | None, digits: int = 1) -> str:
-    """ "97.8 / 98.8 / 97.5" of shares, "0.0530" of an error."""
+    """ "97.8 / 98.8 / 97.5" of shares, "0.37" of a share of errors, "0.0530" of another error."""
     if values is None:
         return NOTHING
-    return " / ".join(
-        NOTHING if not math.isfinite(value) else f"{value:.{digits + 2}f}" if error else f"{100 * value:.{digits}f}"
-        for value, error in zip(values, _errors(table), strict=False)
-    )
+    return " / ".join(_number(table, name, value, digits) for name, value in zip(table.measures, values, strict=False))
+
+
+def _number(table: Table, name: str, value: float, digits: int) -> str:
+    if not math.isfinite(value):
+        return NOTHING
+    if name in table.plain:
+        return f"{value:.{digits + 2}f}"
+    return f"{100 * value:.{2 if name in table.errors else digits}f}"
 
 
 def _reached(table: Table, ours: Sequence[float], row: Row) -> str:

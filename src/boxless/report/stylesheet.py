@@ -71,7 +71,7 @@ img {{ display: block; max-width: 100%; height: auto; }}
 .legend b.false {{ color: var(--false); }}
 .legend b.missed {{ color: var(--missed); }}
 .legend .ramp {{ width: 3.5rem; background: linear-gradient(90deg, #000004, #57106e, #bc3754, #f98e09, #fcffa4); }}
-.legend .ramp::before {{ border: 0; }}
+.legend .ramp::before, .legend .swatch::before {{ border: 0; }}
 details {{ margin-top: .8rem; }}
 summary {{ cursor: pointer; color: var(--soft); font-size: .9rem; }}
 ul {{ margin: 0; padding-left: 1.2rem; }}

@@ -236,7 +236,6 @@ def test_responses_are_zero_in_the_border_of_the_image_or_of_each_extent() -> No
 
 
 def test_what_lies_in_the_border_takes_nothing_off_an_object_beside_it() -> None:
-    # as the reflection of an object at the edge does, which the network sees once more
     def ridge(images: Tensor) -> Tensor:
         scores = torch.zeros_like(images)
         scores[:, :, 8, 10] = 1.0

@@ -20,7 +20,7 @@ from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.methods.mist.config import MistClassifierTrainingConfig
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import content_centers, register
-from boxless.methods.mist.training import JITTER, LONGEST_MOVE, foreground_of
+from boxless.methods.mist.training import CENTERING, JITTER, LONGEST_MOVE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
 from boxless.ops.patches import crop, paste
@@ -191,7 +191,7 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         chosen = Keypoints(places[:, :K], sizes[:, :K, 0])
         moved = register(patches[:, :K], chosen, images, 2, 0.7).centers
         offsets = content_centers(patches[:, :K], chosen) - places[:, :K]
-        moves = (moved + offsets - places[:, :K]).clamp(-LONGEST_MOVE, LONGEST_MOVE)
+        moves = (moved + CENTERING * offsets - places[:, :K]).clamp(-LONGEST_MOVE, LONGEST_MOVE)
         moved = places[:, :K] + moves
         moved = torch.stack((moved[..., 0].clamp(0, SIDE - 1), moved[..., 1].clamp(0, 55)), dim=-1)
         heights = relative_worth(worth(images, synthesis, patches, Keypoints(places, sizes[..., 0]), K), K)

@@ -3,9 +3,10 @@
 Imports nothing heavy: the command line makes its options of these.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
+
+from boxless.methods.schedule import warm_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class MistConfig:
     patch_size: int = 32
     heatmap_channels: int = 32
     heatmap_blocks: int = 4
-    softmax_size: int = 21
+    softmax_size: int = 15
     softmax_strength: float = 10.0
     suppression_size: int = 19
     border: int = 5
@@ -179,9 +180,7 @@ class MistTrainingConfig:
 
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""
-        warm = min(1.0, (step + 1) / max(1, self.warmup))
-        left = (steps - step) / max(1.0, self.decay * steps)
-        return warm * (1.0 if left >= 1.0 else 0.5 - 0.5 * math.cos(math.pi * left))
+        return warm_cosine(step, steps, self.warmup, self.decay)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,6 @@ class Extracted(NamedTuple):
 TILE = 512  # pixels; larger images are seen in tiles of this side
 PIXELS_AT_ONCE = {"cpu": 2**17}  # that the heatmap network sees: few stay near a CPU's caches; on other devices:
 MANY_PIXELS = 2**20  # a GB of activations
-LOWEST_SCORE = -1e4  # of places where no object is looked for
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
 
 
@@ -67,6 +66,7 @@ class MistModel(Detector):
         config: see :class:`MistConfig`.
     """
 
+    learns_from_counts = True
     config: MistConfig
 
     def __init__(self, config: MistConfig) -> None:
@@ -87,7 +87,7 @@ class MistModel(Detector):
         """The local softmax of H_η at each scale: (B, C, H, W) to (B, S, H, W) float32 in [0, 1].
 
         It is zero within ``border`` of the edge of the image, or of its extent. The scores there do not take part in
-        the softmax either: objects mirrored by the padding of the network would win against real ones beside them.
+        the softmax either: what the padding of the network makes of the edge would win against objects beside it.
 
         Args:
             images: of any size that the network takes at all scales.
@@ -98,8 +98,7 @@ class MistModel(Detector):
         scores = torch.cat([self._scores(images, scale, network) for scale in self.config.scales], dim=1)
         whole = scores.new_tensor([scores.shape[2:]])
         inner = inside(whole if extents is None else extents, self.config.border, scores).unsqueeze(1)
-        scores = scores.masked_fill(~inner, LOWEST_SCORE)
-        return local_softmax(scores, self.config.softmax_size, self.config.softmax_strength) * inner
+        return local_softmax(scores, self.config.softmax_size, self.config.softmax_strength, inner)
 
     def _scores(self, images: Tensor, scale: float, network: Callable[[Tensor], Tensor]) -> Tensor:
         """H_η of the image resized by 1 / scale, resized back: (B, 1, H, W) float32."""

@@ -1,16 +1,16 @@
 """MIST: how all its tasks learn alike (CVPR 2021, algorithm 1): keypoints, task network, heatmap network."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from boxless.data.batch import Batch
 from boxless.data.hashing import normals
+from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
+from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import heatmap_loss
 from boxless.methods.mist.model import Keypoints, MistModel, background_of, inside
@@ -18,9 +18,9 @@ from boxless.methods.mist.registration import content_centers, register
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.lifting import lift
 
-Tensors = tuple[Tensor, ...] | list[Tensor]
-
 JITTER = 7  # keeps its random numbers apart from others
+PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
+CENTERING = 0.2  # of the way to the middle of what a patch shows: in a crowd that is drawn towards neighbours
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
 
 
@@ -62,11 +62,7 @@ class MistTraining(TrainingModule):
     ) -> None:
         super().__init__(model, steps)
         self.settings = settings
-        self.averaged = (
-            AveragedModel(model, multi_avg_fn=exponential_average(settings.averaging), use_buffers=True)
-            if settings.averaging
-            else None
-        )
+        self.averaged = averaged(model, settings.averaging) if settings.averaging else None
         # not submodules: a compiled network shares its parameters with the model's own
         networks: dict[str, nn.Module] = {"heatmap": model.heatmap_net, **task}
         self._networks = {
@@ -123,10 +119,10 @@ class MistTraining(TrainingModule):
     def _detect(self, batch: Batch, responses: Tensor, more: int) -> Keypoints:
         """E_K, and as many candidates ``more``; also follows how high the peaks are, for the scores of detection."""
         k = self.model.config.instances
-        found = self.model.extract(responses, k + more)
+        found = self.model.extract(responses, min(k + PEAKS_A_CANDIDATE * more, responses[0, 0].numel()))
         self.model.peak_height.lerp_(found.heights[:, :k].mean(), 1.0 if self.steps_done == 0 else 0.02)
-        keypoints: Keypoints = found.keypoints
-        return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
+        keypoints = Keypoints(found.keypoints.centers.detach(), found.keypoints.sides.detach())
+        return most_overlooked(foreground_of(batch), keypoints, k, more) if more else keypoints
 
     def _jittered(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
         """Keypoints shifted at random, keyed by the step; they stay within the image."""
@@ -156,7 +152,7 @@ class MistTraining(TrainingModule):
 
     @torch.no_grad()
     def _register(self, batch: Batch, candidates: Keypoints, task: Task) -> tuple[Keypoints, Tensor]:
-        """{x_k} ← where the decoded patches rebuild the image, and in the middle of what they show.
+        """{x_k} ← where the decoded patches rebuild the image, and towards the middle of what they show.
 
         Also what each candidate is worth as a target.
         """
@@ -172,7 +168,7 @@ class MistTraining(TrainingModule):
         )
         offsets = content_centers(patches, before) - before.centers
         self.note("keypoints/offset", offsets.norm(dim=-1))
-        moved = self._within(batch, before, Keypoints(moved.centers + offsets, moved.sides))
+        moved = self._within(batch, before, Keypoints(moved.centers + CENTERING * offsets, moved.sides))
         merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]
         return Keypoints(*merged), relative_worth(shares, k)
 
@@ -230,18 +226,3 @@ def foreground_of(batch: Batch) -> Tensor:
     """
     foreground = batch.images - background_of(batch.images, batch.extents)
     return foreground if batch.extents is None else foreground * inside(batch.extents, 0, foreground).unsqueeze(1)
-
-
-def exponential_average(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The update of ``AveragedModel`` for an exponential average that forgets its first, untrained weights sooner."""
-
-    @torch.no_grad()
-    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        share = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
-        for average, value in zip(averaged, current, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, 1.0 - share)
-            else:
-                average.copy_(value)
-
-    return update

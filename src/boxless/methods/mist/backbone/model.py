@@ -99,6 +99,7 @@ class MistBackbone(Detector):
 
     method = "mist-backbone"
     config_type = MistBackboneConfig
+    learns_from_counts = True
     config: MistBackboneConfig
 
     def __init__(self, config: MistBackboneConfig) -> None:

@@ -1,0 +1,79 @@
+"""From a dense map of class probabilities to instances.
+
+The paper reads its map by columns and names the errors of that (MCMIL, section 5.3): one cluster read as two, two of a
+kind read as one, lines that are not horizontal. Here an instance is a maximum of the probability of its class, blurred;
+what it consists of is the window around it.
+
+Conventions
+    Places are (x, y) = (column, row) of the map, from 0.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from boxless.ops.blur import gaussian_blur
+from boxless.ops.heatmap import suppress_non_maxima
+
+ALMOST_ONE = 1 - 1e-7
+
+
+class Groups(NamedTuple):
+    """The instances of one image, surest first."""
+
+    places: Tensor  # (N, 2) x and y, the mean over the window, weighted by the probability of the class
+    extents: Tensor  # (N, 2) from the first to the last place in x and in y where the class is more likely than not
+    labels: Tensor  # (N,)
+    scores: Tensor  # (N,) the probability that the class is emitted at any place of the window
+
+
+def group(probabilities: Tensor, half: int, lowest: float) -> list[Groups]:
+    """The instances that a map shows.
+
+    Two of one class are kept apart from a distance of more than 2·``half`` places along x or y on; of two different
+    classes within ``half`` places the one with less mass is left out: an object that looks like both.
+
+    Args:
+        probabilities: (B, C + 1, M, N), the background last.
+        half: places from the middle of a window to its edge.
+        lowest: score of an instance, at least.
+    """
+    classes = probabilities[:, :-1].float()
+    side = 2 * half + 1
+    mass = gaussian_blur(classes, half / 2)  # a box would be flat where a class is emitted at one place alone
+    own = suppress_non_maxima(mass.flatten(0, 1), 4 * half + 1).view_as(mass)
+    any_class = F.max_pool2d(mass.amax(1, keepdim=True), side, stride=1, padding=half)
+    log_absent = torch.log1p(-classes.clamp(max=ALMOST_ONE))
+    scores = -torch.expm1(F.avg_pool2d(log_absent, side, stride=1, padding=half, divisor_override=1))
+    batch, label, row, column = (own & (mass >= any_class) & (scores >= lowest) & (mass > 0)).nonzero(as_tuple=True)
+    score = scores[batch, label, row, column]
+    order = score.argsort(descending=True, stable=True)
+    order = order[batch[order].argsort(stable=True)]
+    batch, label, row, column, score = (values[order] for values in (batch, label, row, column, score))
+    places, extents = _windows(classes, half, (batch, label, row, column))
+    numbers = batch.bincount(minlength=len(probabilities)).tolist()
+    parts = zip(*(values.split(numbers) for values in (places, extents, label, score)), strict=True)
+    return [Groups(*part) for part in parts]
+
+
+def _windows(classes: Tensor, half: int, peaks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Middle and extent, in x and y, of the class of each peak within its window."""
+    batch, label, row, column = (index[:, None, None] for index in peaks)
+    step = torch.arange(-half, half + 1, device=classes.device)
+    rows, columns = row + step[:, None] + half, column + step + half
+    windows = F.pad(classes, (half, half, half, half))[batch, label, rows, columns]  # (N, side, side)
+    total = windows.sum((1, 2)).clamp_min(1e-12)
+    means = [(windows.sum(other) * step).sum(1) / total for other in (1, 2)]  # of x, of y
+    likely = windows > 0.5
+    spans = [_span(likely.any(other), step) for other in (1, 2)]
+    corner = torch.stack((peaks[3], peaks[2]), dim=1)
+    return corner + torch.stack(means, dim=1), torch.stack(spans, dim=1)
+
+
+def _span(present: Tensor, step: Tensor) -> Tensor:
+    """From the first to the last: (N, side) bool to (N,); 0 where there is none."""
+    last = torch.where(present, step, step[0]).amax(1)
+    first = torch.where(present, step, step[-1]).amin(1)
+    return (last - first).clamp_min(0)

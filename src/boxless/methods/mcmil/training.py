@@ -1,0 +1,92 @@
+"""MCMIL: how it learns, from the set of classes that each image holds (2018, sections 2.2 and 5)."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from boxless.data.batch import Batch
+from boxless.engine.averaging import averaged
+from boxless.engine.module import TrainingModule
+from boxless.methods.mcmil.config import McmilTrainingConfig
+from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
+from boxless.methods.mcmil.model import McmilDetector
+from boxless.methods.schedule import warm_cosine
+
+LOSSES = {"likelihood": likelihood_loss, "maxima": maxima_loss}
+
+
+class McmilTraining(TrainingModule):
+    """Gradient descent on the negative log-likelihood of the set (eq. 3).
+
+    Args:
+        model: to train.
+        settings: how.
+        steps: of the whole training, for the schedule.
+        compile: the network through ``torch.compile``.
+    """
+
+    settings_type = McmilTrainingConfig
+    model: McmilDetector
+
+    def __init__(self, model: McmilDetector, settings: McmilTrainingConfig, steps: int, compile: bool) -> None:
+        super().__init__(model, steps)
+        self.settings = settings
+        self.averaged = averaged(model, settings.averaging) if settings.averaging else None
+        self._loss = LOSSES[settings.loss]
+        self.right_sets = MeanMetric()
+
+    @property
+    def trained_model(self) -> McmilDetector:
+        """The model to validate, to keep and to use: the averaged one, if there is one."""
+        return cast(McmilDetector, self.model if self.averaged is None else self.averaged.module)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW."""
+        settings = self.settings
+        return torch.optim.AdamW(
+            self.model.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=self.device.type == "cuda"
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One batch."""
+        optimizer = cast(Any, self.optimizers())
+        for group in optimizer.param_groups:
+            factor = warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay)
+            group["lr"] = self.settings.rate * factor
+        present = batch.counts(len(self.model.config.class_names)) > 0
+        logits = self.model(batch.images).logits
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self._loss(logits, present, self._outside(batch, logits))
+        self.note("loss/" + self.settings.loss, loss)
+        optimizer.zero_grad()
+        self.manual_backward(loss.mean())
+        optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        self.finish_step()
+
+    def _outside(self, batch: Batch, logits: Tensor) -> Tensor | None:
+        """(B, M, N) bool: places whose middle lies in what pads an image."""
+        if batch.extents is None:
+            return None
+        rows, columns = (torch.arange(number, device=logits.device) for number in logits.shape[2:])
+        y = self.model.points(torch.stack((rows, rows), dim=1), batch.images)[:, 1]
+        x = self.model.points(torch.stack((columns, columns), dim=1), batch.images)[:, 0]
+        height, width = batch.extents.unbind(1)
+        return (y > height[:, None] - 1)[:, :, None] | (x > width[:, None] - 1)[:, None, :]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """As for every method, and whether the set of classes of each image is right, which is what was learned."""
+        super().validation_step(batch, batch_idx)
+        present = batch.counts(len(self.model.config.class_names)) > 0
+        found = self.trained_model.classes_in(batch.unpadded())
+        right = [set(own) == set(row.nonzero().flatten().tolist()) for own, row in zip(found, present, strict=True)]
+        self.right_sets.update(torch.tensor(right, dtype=torch.float32, device=self.device))
+
+    def own_measures(self) -> dict[str, Any]:
+        """The share of images whose set of classes is right; it chooses the best checkpoint."""
+        share = self.right_sets.compute()
+        self.right_sets.reset()
+        return {"val/exact_sets": share, "val/score": share}

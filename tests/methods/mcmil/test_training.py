@@ -1,0 +1,103 @@
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from boxless.data.batch import Batch
+from boxless.methods.mcmil.config import McmilConfig, McmilTrainingConfig
+from boxless.methods.mcmil.losses import likelihood_loss
+from boxless.methods.mcmil.model import McmilDetector
+from boxless.methods.mcmil.training import McmilTraining
+from tests.engine.bare import fit
+
+SETTINGS = McmilTrainingConfig(rate=3e-3, warmup=1, decay=0.0, averaging=0.0)
+
+
+def detector(width: int = 8) -> McmilDetector:
+    torch.manual_seed(0)
+    config = McmilConfig(
+        class_names=("bar", "blot"), widths=(width, width), strides=(1, 2, 1), paddings=(2, 2, 0), object_size=6.0
+    )
+    return McmilDetector(config).train()
+
+
+def scenes(number: int, seed: int) -> Batch:
+    """Bars and blots, one or two things an image, on 24×32 pixels."""
+    generator = torch.Generator().manual_seed(seed)
+    images, labels = torch.zeros(number, 1, 24, 32), torch.full((number, 2), -1)
+    for image, own in zip(images, labels, strict=True):
+        for thing in range(int(torch.randint(1, 3, (), generator=generator))):
+            label, x, y = (
+                int(torch.randint(*limits, (), generator=generator)) for limits in ((0, 2), (6, 26), (6, 18))
+            )
+            own[thing] = label
+            reach = (3, 0) if label == 0 else (1, 1)
+            image[0, y - reach[0] : y + reach[0] + 1, x - reach[1] : x + reach[1] + 1] = 1.0
+    return Batch(images, labels)
+
+
+def trained(training: McmilTraining, steps: list[Batch]) -> McmilTraining:
+    fit(training, DataLoader(steps, batch_size=None))  # type: ignore[arg-type]
+    return training
+
+
+def test_steps_are_those_of_adamw_on_the_likelihood() -> None:
+    new, steps = detector(), [scenes(4, 0), scenes(4, 1)]
+    hand = copy.deepcopy(new)
+    ours = trained(McmilTraining(new, SETTINGS, 2, compile=False), steps).model
+    optimizer = torch.optim.AdamW(hand.parameters(), 3e-3, weight_decay=0.01)
+    for batch in steps:
+        optimizer.zero_grad()
+        likelihood_loss(hand(batch.images).logits, batch.counts(2) > 0).mean().backward()
+        optimizer.step()
+    for own, theirs in zip(ours.parameters(), hand.parameters(), strict=True):
+        torch.testing.assert_close(own, theirs, rtol=0, atol=1e-6)
+
+
+def test_what_pads_an_image_teaches_nothing() -> None:
+    batch = scenes(3, 0)
+    noise = torch.rand(3, 1, 24, 20, generator=torch.Generator().manual_seed(3))
+    wide = torch.cat((batch.images, noise), dim=3)
+    training = McmilTraining(detector(), SETTINGS, 1, compile=False)
+    outside = training._outside(
+        Batch(wide, batch.labels, extents=torch.tensor([[24, 32]] * 3)), training.model(wide).logits
+    )
+    assert outside is not None
+    places = training.model(batch.images).logits.shape[3]
+    axis_first, step = 2 * 2 + 0, 2  # of the map: the last layer takes two places of two pixels off
+    expected = torch.tensor([axis_first + step * column > 31 for column in range(outside.shape[2])])
+    assert torch.equal(outside[0, 0], expected)
+    assert int((~expected).sum()) >= places
+
+
+@pytest.fixture(scope="module")
+def reader() -> McmilDetector:
+    """A network that learned from which kinds an image holds, in seconds."""
+    steps = [scenes(16, 100 + number) for number in range(150)]
+    settings = replace(SETTINGS, rate=1e-2)
+    return trained(McmilTraining(detector(16), settings, 150, compile=False), steps).trained_model.eval()
+
+
+def test_it_learns_to_read_place_and_name_from_sets_alone(reader: McmilDetector) -> None:
+    batch = scenes(64, 7)
+    sets = [set(row[row >= 0].tolist()) for row in batch.labels]
+    read = [set(own) for own in reader.classes_in(list(batch.images))]
+    assert sum(own == true for own, true in zip(read, sets, strict=True)) >= 56
+    single = torch.zeros(1, 24, 32)
+    single[0, 7:14, 20] = 1.0
+    found = reader.detect(single)
+    assert found.labels.tolist() == [0]
+    assert abs(found.centers[0] - [20, 10]).max() <= 3
+
+
+def test_the_average_of_the_weights_is_what_is_kept() -> None:
+    settings = McmilTrainingConfig(averaging=0.9, warmup=1)
+    training = McmilTraining(detector(), settings, 3, compile=False)
+    first: Tensor = next(training.model.parameters()).detach().clone()
+    trained(training, [scenes(4, n) for n in range(3)])
+    last, kept = next(training.model.parameters()), next(training.trained_model.parameters())
+    assert not torch.equal(last, kept)
+    assert (kept - first).abs().mean() < (last - first).abs().mean()
