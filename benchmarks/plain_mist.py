@@ -1,4 +1,4 @@
-"""A plain version of the MIST classifier to measure against: fp32, eager, contiguous, torch's own GroupNorm.
+"""Plain versions of MIST's networks to measure against: fp32, eager, contiguous, torch's own GroupNorm.
 
 The same networks, the same number of passes; nothing clever.
 """
@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from boxless.methods.mist.config import MistClassifierConfig
+from boxless.methods.mist.config import MistConfig
+from boxless.methods.mist.model import Keypoints
 
 
 class Block(nn.Module):
@@ -25,7 +26,7 @@ class Block(nn.Module):
         return y + (x[:, :, self.trim : -self.trim, self.trim : -self.trim] if self.trim else x)
 
 
-def heatmap_net(config: MistClassifierConfig) -> nn.Module:
+def heatmap_net(config: MistConfig) -> nn.Module:
     width = config.heatmap_channels
     return nn.Sequential(
         nn.ReplicationPad2d(2 * config.heatmap_blocks),
@@ -36,15 +37,41 @@ def heatmap_net(config: MistClassifierConfig) -> nn.Module:
     )
 
 
-def classifier(config: MistClassifierConfig) -> nn.Module:
+def encoder(inputs: int, channels: tuple[int, ...]) -> nn.Module:
+    """Patches (N, C, P, P) to codes (N, F, 1, 1)."""
     layers: list[nn.Module] = []
-    previous = config.channels
-    for width in config.classifier_channels:
+    previous = inputs
+    for width in channels:
         layers += [Block(previous if i == 0 else width, width, padding=1) for i in range(3)]
         layers.append(nn.MaxPool2d(2))
         previous = width
-    layers += [Block(previous, previous, padding=0, kernel=1) for _ in range(3)]
-    return nn.Sequential(*layers, nn.Flatten())
+    return nn.Sequential(*layers, *(Block(previous, previous, padding=0, kernel=1) for _ in range(3)))
+
+
+def decoder(outputs: int, channels: tuple[int, ...]) -> nn.Module:
+    """Codes (N, F, 1, 1) to patches (N, C, P, P), unbounded."""
+    previous = channels[-1]
+    layers: list[nn.Module] = [Block(previous, previous, padding=0, kernel=1) for _ in range(3)]
+    for width in reversed(channels):
+        layers.append(nn.ConvTranspose2d(previous, width, 2, stride=2))
+        layers += [Block(width, width, padding=1) for _ in range(3)]
+        previous = width
+    return nn.Sequential(*layers, nn.Conv2d(previous, outputs, 1))
+
+
+def responses(network: nn.Module, images: Tensor, config: MistConfig) -> Tensor:
+    """The local softmax of each scale, (B, S, H, W)."""
+    size = list(images.shape[2:])
+    scores = []
+    for scale in config.scales:
+        resized = images if scale == 1.0 else _resize(images, [round(side / scale) for side in size])
+        found = network(resized)
+        scores.append(found if scale == 1.0 else _resize(found, size))
+    return local_softmax(torch.cat(scores, dim=1), config.softmax_size, config.softmax_strength)
+
+
+def _resize(images: Tensor, size: list[int]) -> Tensor:
+    return F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def local_softmax(scores: Tensor, size: int, strength: float) -> Tensor:
@@ -53,15 +80,15 @@ def local_softmax(scores: Tensor, size: int, strength: float) -> Tensor:
     return raised / (total + 1e-6)
 
 
-def crop(images: Tensor, centers: Tensor, side: float, samples: int) -> Tensor:
-    """(B, C, H, W) and (B, K, 2) to (B·K, C, P, P) by ``grid_sample``."""
-    batch, k = centers.shape[:2]
+def crop(images: Tensor, keypoints: Keypoints, samples: int) -> Tensor:
+    """(B, C, H, W) and N keypoints to (B·N, C, P, P) by ``grid_sample``."""
+    batch, n = keypoints.sides.shape
     height, width = images.shape[-2:]
-    cell = ((torch.arange(samples) + 0.5) / samples - 0.5) * side
-    x = (centers[..., 0, None] + cell) * 2 / (width - 1) - 1
-    y = (centers[..., 1, None] + cell) * 2 / (height - 1) - 1
+    cell = ((torch.arange(samples) + 0.5) / samples - 0.5) * keypoints.sides.unsqueeze(-1)
+    x = (keypoints.centers[..., 0, None] + cell) * 2 / (width - 1) - 1
+    y = (keypoints.centers[..., 1, None] + cell) * 2 / (height - 1) - 1
     grid = torch.stack(
-        (x[:, :, None, :].expand(batch, k, samples, samples), y[:, :, :, None].expand(batch, k, samples, samples)), -1
+        (x[:, :, None, :].expand(batch, n, samples, samples), y[:, :, :, None].expand(batch, n, samples, samples)), -1
     )
-    many = images.unsqueeze(1).expand(-1, k, -1, -1, -1).flatten(0, 1)
+    many = images.unsqueeze(1).expand(-1, n, -1, -1, -1).flatten(0, 1)
     return F.grid_sample(many, grid.flatten(0, 1), align_corners=True)

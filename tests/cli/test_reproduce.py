@@ -15,6 +15,7 @@ from boxless.engine.records import read_record
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES, Experiment, Row, Table
 from boxless.report.results import BEGIN, END, with_tables
+from tests.data.voc_files import annotation, entry
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -139,7 +140,80 @@ def test_the_readme_of_the_repository_shows_what_is_recorded() -> None:
 
 
 def test_each_experiment_has_its_recipe() -> None:
+    """On scenes, or on one part of a set of photos."""
     for table in TABLES.values():
         for row in table.rows:
             if row.experiment is not None:
-                assert reproduce.recipe_of(row.experiment).data.folder is None
+                folder = reproduce.recipe_of(row.experiment).data.folder
+                assert folder == (row.experiment.photos and f"{row.experiment.photos}/train")
+
+
+PHOTOS = """
+method: mist-backbone
+data: {folder: raccoon/train, validation_share: 0.4}
+model: {instances: 2, channels: 3, backbone: squeezenet, shorter_edge: 64, classifier_channels: 4, heatmap_channels: 4}
+training: {pretrained: false, heatmap_rate: 1e-3, task_rate: 1e-3}
+run: {steps: 2, steps_per_epoch: 1, batch_size: 2, compile: false}
+"""
+
+
+def test_photos_are_learned_from_and_held_against_one_in_their_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two photos are held out: in the first the middle lies in the only box, in the other in none of two."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
+    held_out = {"a": [(10, 10, 60, 50)], "b": [(1, 1, 20, 20), (60, 40, 90, 60)]}
+    learned_from = {name: [(20, 10, 70, 55)] for name in "cdefg"}
+    raccoons(tmp_path / "data" / "raccoon", train=learned_from, test=held_out)
+    (tmp_path / "photos.yaml").write_text(PHOTOS)
+    experiment = Experiment("photos", "photos.yaml", photos="raccoon")
+    rows = (
+        Row("ours", "photos", "MIST", experiment),
+        Row("guess", "photos", "middle", experiment, without_learning="guess_"),
+    )
+    measures = {"f1": "F1", "precision": "Precision", "recall": "Recall"}
+    monkeypatch.setattr(reproduce, "TABLES", {"photos": Table("photos", "Photos", measures, rows)})
+    assert main(["reproduce", "photos", "--train", "--results", str(tmp_path)]) == 0
+    recorded = read_result(tmp_path, "photos")
+    assert recorded is not None
+    assert (recorded.steps, recorded.evaluation.images, recorded.recipe.data.folder) == (2, 2, "raccoon/train")
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "photos middle 40.00 / 50.00 / 33.33 - - -" in printed
+    ours = next(line for line in printed if line.startswith("photos MIST"))
+    assert ours.split()[2] == f"{100 * recorded.metrics['f1']:.2f}"
+
+
+def raccoons(root: Path, **parts: dict[str, list[tuple[int, int, int, int]]]) -> None:
+    """A set of photos of 96×64 pixels in the format of the raccoons: name to boxes (xmin, ymin, xmax, ymax)."""
+    (root / "data").mkdir(parents=True)
+    for part, photos in parts.items():
+        lines = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+        for name, boxes in photos.items():
+            texts = [(str(a), str(b), str(c), str(d)) for a, b, c, d in boxes]
+            annotation(root, name, *(entry("raccoon", box) for box in texts), size=(96, 64))
+            lines += [f"{name}.jpg,96,64,raccoon,{','.join(box)}" for box in texts]
+        (root / "data" / f"{part}_labels.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_without_the_photos_their_place_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Callable[..., str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BOXLESS_DATA", raising=False)
+    assert "in the variable BOXLESS_DATA" in fails("reproduce", "mist-raccoon", "--train", "--results", str(tmp_path))
+    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path))
+    told = fails("reproduce", "mist-raccoon", "--train", "--results", str(tmp_path))
+    assert "https://github.com/datitran/raccoon_dataset" in told
+
+
+def test_rebuilt_images_stand_beside_their_mean_grey_and_both_beside_the_paper(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = {"rmse": 0.0512, "grey_rmse": 0.2345, "localization": 0.9821}
+    write_result(tmp_path, result_of("mist-reconstruct-mnist-hard", **metrics))
+    assert main(["reproduce", "mist-table1", "--results", str(tmp_path)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "mnist-hard MIST 0.0512 / 98.21 0.053 0.045 paper" in lines
+    assert "mnist-hard each image's mean grey 0.2345 / - - - -" in lines
+    assert "mnist-hard grid - 0.062 - -" in lines

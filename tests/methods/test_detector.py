@@ -160,8 +160,9 @@ def test_a_batch_as_one_tensor_is_refused_with_what_to_do() -> None:
     ("given", "message"),
     [
         ({"k": 0}, "k is the number of instances to return, at least 1, not 0"),
-        ({"threshold": 1.5}, r"threshold is a score in \[0, 1\], not 1.5"),
+        ({"threshold": 1.5}, r"threshold is a score in \[0, 1\] or \"auto\", not 1.5"),
         ({"threshold": -0.1}, "threshold is a score"),
+        ({"threshold": "high"}, "threshold is a score"),
         ({"threshold": float("nan")}, "threshold is a score"),
         ({"batch_size": 0}, "batch_size"),
     ],
@@ -169,3 +170,19 @@ def test_a_batch_as_one_tensor_is_refused_with_what_to_do() -> None:
 def test_a_setting_out_of_range_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(BoxlessError, match=message):
         visible().detect(pixels(24, 30), **given)
+
+
+def test_auto_is_the_threshold_of_the_model() -> None:
+    model, image = visible(), pixels(40, 60)
+    everything = model.detect(image, threshold=0.0)
+    model.calibrated_threshold = float(np.sort(everything.scores)[len(everything) // 2])
+    found = model.detect(image, threshold="auto")
+    assert_same(found, everything.above(model.calibrated_threshold))
+    assert 0 < len(found) < len(everything)
+    highest = model.detect(image, threshold=model.calibrated_threshold, k=2)
+    assert_same(model.detect(image, threshold="auto", k=2), highest)
+
+
+def test_a_model_without_a_threshold_says_where_one_comes_from() -> None:
+    with pytest.raises(BoxlessError, match=r"no threshold of its own.* boxless train --resume"):
+        visible().detect(pixels(24, 30), threshold="auto")

@@ -74,6 +74,32 @@ def test_half_the_bytes_give_nearly_the_same(tmp_path: Path) -> None:
     assert all(tensor.dtype == torch.float16 for tensor in stored)
 
 
+def test_the_threshold_that_counts_best_travels_with_the_model(tmp_path: Path) -> None:
+    model = saved(tmp_path)
+    assert MistClassifier.load(tmp_path).calibrated_threshold is None
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    model.calibrated_threshold = 0.37
+    model.save_description(tmp_path)
+    assert MistClassifier.load(tmp_path).calibrated_threshold == 0.37
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+
+
+def test_a_model_of_before_there_were_thresholds_has_none(tmp_path: Path) -> None:
+    saved(tmp_path)
+    description = json.loads((tmp_path / "model.json").read_text())
+    del description["threshold"]
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    assert MistClassifier.load(tmp_path).calibrated_threshold is None
+
+
+@pytest.mark.parametrize("threshold", [1.5, -0.1, True, "0.4", [0.4], float("nan")])
+def test_a_threshold_that_is_no_score_is_named(threshold: object, tmp_path: Path) -> None:
+    saved(tmp_path)
+    description = json.loads((tmp_path / "model.json").read_text()) | {"threshold": threshold}
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    assert "no score in [0, 1]" in error_of(tmp_path)
+
+
 def test_saving_again_replaces_the_model_and_leaves_nothing_else(tmp_path: Path) -> None:
     saved(tmp_path)
     model = saved(tmp_path, seed=1)

@@ -186,3 +186,35 @@ class TestCut:
         places, own = (centers - corners).flatten(0, 1).unsqueeze(1), sizes.flatten(0, 1).unsqueeze(1)
         patches = crop(squares.flatten(0, 1), places, own, 16)[:, 0].unflatten(0, (2, 40))
         torch.testing.assert_close(patches, crop(image, centers, sizes, 16))
+
+
+class TestAutocast:
+    def test_crop_and_paste_stay_as_exact_as_their_places(self) -> None:
+        image, patches = random(2, 1, 12, 17).float(), random(2, 3, 1, 5, 5, seed=7).float()
+        centers, sizes = (values.float() for values in boxes(2, 3, 12, 17))
+        cropped, pasted = crop(image, centers, sizes, 5), paste(patches, centers, sizes, (12, 17))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(crop(image, centers, sizes, 5), cropped)
+            assert torch.equal(paste(patches, centers, sizes, (12, 17)), pasted)
+
+    def test_the_way_back_does_where_it_is_taken_outside(self) -> None:
+        image, weights = random(1, 1, 12, 17).float(), random(1, 3, 1, 5, 5, seed=7).float()
+        centers, sizes = (values.float() for values in boxes(1, 3, 12, 17))
+
+        def slope() -> Tensor:
+            places = centers.clone().requires_grad_()
+            loss = (crop(image, places, sizes, 5) * weights).sum()
+            with torch.autocast("cpu", enabled=False):
+                return torch.autograd.grad(loss, places)[0]
+
+        exact = slope()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(slope(), exact)
+
+    def test_what_a_network_made_in_bfloat16_is_taken(self) -> None:
+        image, patches = random(1, 1, 12, 17).bfloat16(), random(1, 3, 1, 5, 5, seed=7).bfloat16()
+        centers, sizes = (values.float() for values in boxes(1, 3, 12, 17))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(crop(image, centers, sizes, 5), crop(image.float(), centers, sizes, 5))
+            canvas = paste(patches, centers, sizes, (12, 17))
+        assert torch.equal(canvas, paste(patches.float(), centers, sizes, (12, 17)))

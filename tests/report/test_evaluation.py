@@ -142,10 +142,12 @@ def rebuilding() -> Evaluation:
 def test_of_one_class_no_measure_of_classes_is_told(rebuilding: Evaluation) -> None:
     assert [row.name for row in metric_rows(rebuilding)] == [
         "RMSE of the images rebuilt",
+        "The same of each image's mean colour",
         "IOU 50 %",
         "Precision, centre in the box",
         "Recall, centre in the box",
         "F1, centre in the box",
+        "The same of one in the middle of each image",
         "IOU 50 AP",
         "Median distance from the true centre",
         "Images with the right count",

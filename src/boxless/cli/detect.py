@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from boxless.cli.interrupts import interruptible
 from boxless.cli.output import print_table, remark
-from boxless.cli.parsing import new_parser, parse
+from boxless.cli.parsing import new_parser, parse, threshold_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,9 +35,12 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, help="a file for what was found: .json (COCO), .csv or .parquet")
     parser.add_argument("--format", type=str | None, help="coco, csv, parquet or label-studio; by the suffix without")
     parser.add_argument("--k", type=int | None, help="find so many in each image; without, as many as the model knows")
-    parser.add_argument("--threshold", type=float | None, help="find all of at least this score, in [0, 1]")
+    parser.add_argument(
+        "--threshold", type=str | None, help="find all of at least this score, in [0, 1]; auto: the model's own"
+    )
     parser.add_argument("--pictures", type=str | None, help="a folder for a picture of each image with its boxes")
     options = parse(parser, arguments)
+    options["threshold"] = threshold_of(options["threshold"])
 
     from boxless.data.images import list_images
     from boxless.exits import format_of, write

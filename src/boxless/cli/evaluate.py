@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from boxless.cli.parsing import new_parser, parse
+from boxless.cli.parsing import new_parser, parse, threshold_of
 from boxless.cli.runs import RUNS
 from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe, recipe_names
 from boxless.errors import BoxlessError
@@ -21,12 +21,14 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--data", type=str | None, help="a folder with metadata.csv, a COCO file, or both")
     parser.add_argument("--images", type=int, default=5000, help="scenes to compose; a folder is taken whole")
     parser.add_argument("--k", type=str | None, help="find so many in each image, or true: as many as there are")
-    parser.add_argument("--threshold", type=float | None, help="find all of at least this score, in [0, 1]")
+    parser.add_argument(
+        "--threshold", type=str | None, help="find all of at least this score, in [0, 1]; auto: the model's own"
+    )
     parser.add_argument("--out", type=str | None, help="a folder for report.html; that of the run without")
     options = parse(parser, arguments)
     if options["images"] < 1:
         raise BoxlessError(f"--images is at least 1, not {options['images']}.")
-    model, k = options["model"], number_of(options["k"])
+    model, k, threshold = options["model"], number_of(options["k"]), threshold_of(options["threshold"])
 
     from boxless.cli.telling import tell
     from boxless.engine.evaluation import evaluate
@@ -35,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     detector = load(model)
     recipe = recipe_of(model)
     data = test_data(recipe, model) if options["data"] is None else DataConfig(folder=options["data"])
-    found = evaluate(detector, data, images=options["images"], k=k, threshold=options["threshold"], progress=True)
+    found = evaluate(detector, data, images=options["images"], k=k, threshold=threshold, progress=True)
     out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
     tell(found, detector, data, model, out / "report.html", recipe)
     return 0

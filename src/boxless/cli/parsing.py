@@ -4,7 +4,7 @@ import re
 from argparse import ArgumentError
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
@@ -48,6 +48,22 @@ def positionals(arguments: Sequence[str], flags: Sequence[str]) -> list[str]:
         else:
             found.append(argument)
     return found
+
+
+def threshold_of(text: str | None) -> float | Literal["auto"] | None:
+    """``--threshold``: a score, "auto" for the one that the model was calibrated to, or nothing.
+
+    Raises:
+        BoxlessError: it is neither.
+    """
+    if text is None or text.lower() == "auto":
+        return None if text is None else "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise BoxlessError(
+            f"--threshold takes a score in [0, 1], or auto for the model's own threshold, not {text!r}."
+        ) from error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from boxless.cli.interrupts import interruptible
 from boxless.cli.output import print_table, remark
 from boxless.cli.parsing import did_you_mean, new_parser, parse
 from boxless.cli.runs import RUNS
-from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, recipe_from
+from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe, recipe_from
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES, Experiment, Row, Table
 from boxless.errors import BoxlessError
@@ -43,9 +43,8 @@ def run(arguments: Sequence[str]) -> int:
     if options["record"] is not None:
         _record(_one(rows), Path(options["record"]), directory)
     elif options["train"]:
-        for row in rows:
-            if row.experiment is not None:
-                _train(row.experiment, directory)
+        for experiment in {row.experiment.name: row.experiment for row in rows if row.experiment is not None}.values():
+            _train(experiment, directory)
     _print(table, rows, directory)
     return 0
 
@@ -70,7 +69,7 @@ def _train(experiment: Experiment, directory: Path) -> None:
     from boxless.engine.run import train
 
     out = RUNS / "reproduce" / experiment.name
-    recipe = recipe_of(experiment)
+    recipe = _with_folder(recipe_of(experiment), None if experiment.photos is None else _photos(experiment.photos)[0])
     resume = (out / RECIPE_FILE).is_file()
     if resume and read_recipe(out / RECIPE_FILE) != recipe:
         raise BoxlessError(f"{out} holds a run by another recipe; take it away to train {experiment.name} anew.")
@@ -81,7 +80,7 @@ def _train(experiment: Experiment, directory: Path) -> None:
 
 
 def _record(experiment: Experiment, run: Path, directory: Path) -> None:
-    """Test a run on the scenes of its recipe, and write the result."""
+    """Test a run on scenes of its recipe, or on the photos that are held out, and write the result."""
     from boxless.engine.evaluation import evaluate
     from boxless.engine.records import read_record
 
@@ -90,17 +89,20 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     recipe, record = read_recipe(run / RECIPE_FILE), read_record(run)
     if record is None:
         raise BoxlessError(f"{run} has no record of its training; train it to the end of an epoch at least.")
-    data = recipe_of(experiment).data
+    as_told = recipe_of(experiment)
+    data = as_told.data
     if experiment.layout is not None:
         data = replace(data, layout=experiment.layout)
+    if experiment.photos is not None:
+        data = DataConfig(folder=str(_photos(experiment.photos)[1]))
     found = evaluate(run, data, images=experiment.images, k=experiment.k, seed=TEST_SEED, progress=True)
     result = Result(
         name=experiment.name,
         recipe_name=experiment.recipe,
-        recipe=recipe,
+        recipe=replace(recipe, data=replace(recipe.data, folder=as_told.data.folder)),  # not where it lay here
         **asdict(record),
         seed=recipe.run.seed,
-        evaluation=Terms(experiment.images, TEST_SEED, experiment.k),
+        evaluation=Terms(found.images, TEST_SEED, experiment.k),
         metrics=found.metrics(),
     )
     remark(f"recorded: {write_result(directory, result)}")
@@ -112,6 +114,18 @@ def recipe_of(experiment: Experiment) -> Recipe:
     for section, changes in experiment.changes.items():
         plain[section] |= changes
     return recipe_from(plain, experiment.name)
+
+
+def _photos(name: str) -> tuple[Path, Path]:
+    """The folders of a set, to learn from and to be tested on."""
+    from boxless.engine.photos import photos
+
+    return photos(name, RUNS / "reproduce" / "data")
+
+
+def _with_folder(recipe: Recipe, folder: Path | None) -> Recipe:
+    """The recipe on this folder, if there is one."""
+    return recipe if folder is None else replace(recipe, data=replace(recipe.data, folder=str(folder.resolve())))
 
 
 def _results(rows: Sequence[Row], directory: Path) -> list[Result | None]:

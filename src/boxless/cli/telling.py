@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from boxless.cli.durations import written
-from boxless.cli.output import print_metrics, remark
+from boxless.cli.output import print_metrics, print_table, remark, shown
 from boxless.engine.evaluation import Evaluation
 from boxless.engine.recipe import DataConfig, Recipe
 from boxless.engine.records import curves, read_record
@@ -21,6 +21,7 @@ def tell(
     """Print the table, name what was passed over, write the report."""
     against = marks(data, detector.method)
     print_metrics(metric_rows(evaluation, against))
+    _tell_counts(evaluation)
     for problem in evaluation.problems:
         remark(f"passed over: {problem}")
     title = f"{detector.method} on {data.folder or data.layout}"
@@ -36,6 +37,19 @@ def tell(
     write_report(path, report)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)
     remark(f"{evaluation.images:,} images, {speed:,.0f} a second; report: {path}")
+
+
+def _tell_counts(evaluation: Evaluation) -> None:
+    """The errors of the counts by the model's own threshold, of all objects and of each class."""
+    counts, threshold = evaluation.counted, evaluation.calibrated_threshold
+    if counts is None or threshold is None:
+        return
+    errors = [("all objects", counts.total_error)]
+    if not has_one_class(evaluation):
+        errors.append(("one class, on average", counts.class_error))
+        errors += zip(evaluation.class_names, counts.error_by_class, strict=True)
+    rows = [[name, shown(error, "")] for name, error in errors]
+    print_table([f"counted from a score of {threshold:.3g}", "mean error"], rows)
 
 
 def _summary(evaluation: Evaluation) -> str:

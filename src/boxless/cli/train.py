@@ -168,3 +168,5 @@ def _tell(recipe: Recipe, out: Path) -> None:
         remark(f"trained {record.steps:,} steps in {written(record.seconds)}")
     test = " --data FOLDER" if recipe.data.folder is not None else ""
     remark(f"next: boxless evaluate {out}{test}\n      boxless detect {out} IMAGES --out found.json")
+    if model_type(recipe.method).learns_from_counts:
+        remark(f"      boxless detect {out} IMAGES --threshold auto    counts: as many as there are")

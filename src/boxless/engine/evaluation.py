@@ -13,15 +13,16 @@ from boxless.data.folder import check_images, read_folder
 from boxless.engine.image_progress import ImageProgress
 from boxless.engine.recipe import DataConfig
 from boxless.engine.sources import Images, Scenes, Source, evaluation_loader, scenes_of_test_glyphs
-from boxless.engine.truth import of_one_class, the_only_class, truths_of
+from boxless.engine.truth import of_one_class, the_only_class, truths_for
+from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Segments
+from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Segments, Threshold
 from boxless.metrics.attributes import attribute_accuracies
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
 from boxless.metrics.confusion import confusion_matrix
-from boxless.metrics.counting import CountingScores, counting_scores
+from boxless.metrics.counting import CountingScores, counting_scores, counting_scores_of, counting_sums
 from boxless.metrics.detection import DetectionScores, detection_scores
 from boxless.metrics.offsets import OffsetStatistics, offset_statistics
 from boxless.metrics.reading import ReadingScores, reading_scores
@@ -38,7 +39,12 @@ class Evaluation:
 
     Attributes:
         detection, centers, average_precision, confusion, offsets: None where the true places are not known.
+        counting: of what was found as it was asked for; of K an image, the total is what it must be.
         rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
+        grey_rmse: the same of each image's mean colour; with ``rmse``.
+        guess: ``centers`` of one object in the middle of each image; with one class, where there is nothing to name.
+        counted: by the model's own threshold, whatever was asked for; None of a model without.
+        calibrated_threshold: that of the model.
         reading: of images as a whole; None of a model that only finds instances.
         ari: the adjusted Rand index over foreground pixels; None of a model that draws no masks, or without true ones.
         attributes: the accuracy of each attribute of the objects, where their classes are combinations of some.
@@ -59,6 +65,10 @@ class Evaluation:
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
     rmse: float | None = None
+    grey_rmse: float | None = None
+    guess: CenterScores | None = None
+    counted: CountingScores | None = None
+    calibrated_threshold: float | None = None
     reading: ReadingScores | None = None
     ari: float | None = None
     attributes: dict[str, float] = field(default_factory=dict)
@@ -72,6 +82,8 @@ class Evaluation:
         found: dict[str, float] = {"images": self.images, "classification": self.classification}
         if self.rmse is not None:
             found["rmse"] = self.rmse
+        if self.grey_rmse is not None:
+            found["grey_rmse"] = self.grey_rmse
         if self.reading is not None:
             found |= {name: value for name, value in asdict(self.reading).items() if value is not None}
         if self.ari is not None:
@@ -80,15 +92,29 @@ class Evaluation:
         if self.detection is not None:
             found |= {"localization": self.detection.localization, "both": self.detection.both}
         if self.centers is not None:
-            found |= {name: getattr(self.centers, name) for name in ("precision", "recall", "f1")}
+            found |= _by_center(self.centers)
+        if self.guess is not None:
+            found |= {f"guess_{name}": value for name, value in _by_center(self.guess).items()}
         if self.average_precision is not None:
             found["average_precision"] = self.average_precision.mean
             found["average_precision_of_any_class"] = self.average_precision.class_agnostic
         if self.offsets is not None:
             found["median_offset"] = self.offsets.median_distance
-        counting = asdict(self.counting)
-        found |= {name: counting[name] for name in ("total_error", "class_error", "exact_total", "exact_multiset")}
+        found |= _counts(self.counting)
+        if self.counted is not None and self.calibrated_threshold is not None:
+            found["calibrated_threshold"] = self.calibrated_threshold
+            found |= {f"calibrated_{name}": value for name, value in _counts(self.counted).items()}
         return found
+
+
+def _counts(scores: CountingScores) -> dict[str, float]:
+    """The measures of counting that are recorded."""
+    values = asdict(scores)
+    return {name: values[name] for name in ("total_error", "class_error", "exact_total", "exact_multiset")}
+
+
+def _by_center(scores: CenterScores) -> dict[str, float]:
+    return {name: getattr(scores, name) for name in ("precision", "recall", "f1")}
 
 
 def evaluate(
@@ -97,7 +123,7 @@ def evaluate(
     *,
     images: int = 5000,
     k: Number = None,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Evaluation:
@@ -119,27 +145,37 @@ def evaluate(
     source, problems = _source(detector, data, images, seed)
     predicted: list[Instances] = []
     true: list[Instances] = []
+    guessed: list[Instances] = []
     classes_read: list[tuple[int, ...]] = []
     class_read: list[int] = []
-    places_known, seconds, squared_errors, ari = True, 0.0, np.zeros(2), np.zeros(2)
+    places_known, seconds, squared_errors, grey_errors, ari = True, 0.0, np.zeros(2), np.zeros(2), np.zeros(2)
     class_names = source.class_names if detector.knows_classes else the_only_class(detector.config.class_names)
+    counted = None if detector.calibrated_threshold is None else counting_sums([], [], len(class_names))
     with ImageProgress("evaluating", len(source), shown=progress) as watched:
         for batch in evaluation_loader(source):
-            truth = truths_of(batch, class_names, one_class=not detector.knows_classes)
+            truth = truths_for(detector, batch, class_names)
             places_known &= batch.centers is not None
+            contents = batch.unpadded()
             began = time.perf_counter()
             numbers = [max(1, len(one)) if k == "true" else k for one in truth]
-            found = _detected(detector, batch.unpadded(), numbers, threshold)
+            found = _detected(detector, contents, numbers, threshold)
             seconds += time.perf_counter() - began
             if isinstance(detector, Reconstructs):
-                squared_errors += _squared_errors(detector, batch.unpadded())
+                squared_errors += _squared_errors(detector, contents)
+                grey_errors += np.sum([grey_error_sums(image.permute(1, 2, 0).numpy()) for image in contents], axis=0)
             if isinstance(detector, Segments) and detector.draws_masks and batch.segments is not None:
-                ari += ari_sums(np.stack(detector.segments(batch.unpadded())), batch.segments.numpy())
-            if isinstance(detector, ReadsImages):
-                classes_read += detector.classes_in(batch.unpadded())
-                class_read += detector.classify(batch.unpadded()).tolist()
+                ari += ari_sums(np.stack(detector.segments(contents)), batch.segments.numpy())
+            guessed += [one_in_the_middle(image, class_names) for image in contents]
             if not detector.knows_classes:
                 found = [of_one_class(one, class_names) for one in found]
+            if counted is not None:
+                many = found if (k, threshold) == (None, "auto") else detector.detect(contents, threshold="auto")
+                if not detector.knows_classes:
+                    many = [of_one_class(one, class_names) for one in many]
+                counted += counting_sums(many, truth, len(class_names))
+            if isinstance(detector, ReadsImages):
+                classes_read += detector.classes_in(contents)
+                class_read += detector.classify(contents).tolist()
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
             watched.advance(len(truth))
@@ -149,6 +185,7 @@ def evaluate(
         known |= {
             "detection": scores,
             "centers": center_scores(predicted, true),
+            "guess": center_scores(guessed, true) if len(class_names) == 1 else None,
             "average_precision": average_precision(predicted, true),
             "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
@@ -171,6 +208,9 @@ def evaluate(
             else None
         ),
         rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
+        grey_rmse=rmse_of(grey_errors) if isinstance(detector, Reconstructs) else None,
+        counted=None if counted is None else counting_scores_of(counted),
+        calibrated_threshold=detector.calibrated_threshold,
         **known,
     )
 
@@ -195,7 +235,7 @@ def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: 
 
 
 def _detected(
-    detector: Detector, images: list[Tensor], numbers: list[int | None], threshold: float | None
+    detector: Detector, images: list[Tensor], numbers: list[int | None], threshold: Threshold
 ) -> list[Instances]:
     """As many instances of each image as its number says."""
     found: dict[int, Instances] = {}

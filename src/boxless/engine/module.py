@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from boxless.data.batch import Batch
-from boxless.engine.truth import of_one_class, the_only_class, truths_of
+from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.detector import Detector, Reconstructs
@@ -46,7 +46,7 @@ class TrainingModule(L.LightningModule):
         self.detection = DetectionMetric()
         self.counting = CountingMetric(len(model.config.class_names))
         self.reconstruction = ReconstructionMetric() if isinstance(model, Reconstructs) else None
-        self._places_known = self._labels_known = False
+        self._places_known = False
 
     step_count: Tensor
 
@@ -85,20 +85,19 @@ class TrainingModule(L.LightningModule):
         self.log_dict(averages, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
-        """Places count where all images have them, labels where any image has one."""
-        self._places_known, self._labels_known = True, False
+        """Places count where all images have them."""
+        self._places_known = True
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Detect with the trained model, in eval mode, and compare."""
         images = batch.unpadded()
         found: list[Instances] = self.trained_model.detect(images)
-        names, known = self.trained_model.config.class_names, self.trained_model.knows_classes
-        if not known:
+        names = self.trained_model.config.class_names
+        if not self.trained_model.knows_classes:
             names = the_only_class(names)
             found = [of_one_class(one, names) for one in found]
-        truth = truths_of(batch, names, one_class=not known)
+        truth = truths_for(self.trained_model, batch, names)
         self._places_known &= batch.centers is not None
-        self._labels_known |= bool((batch.labels >= 0).any())
         self.detection.update(found, truth)
         self.counting.update(found, truth)
         if self.reconstruction is not None:
@@ -109,11 +108,12 @@ class TrainingModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the measures; ``val/score`` chooses the best checkpoint."""
         detection, counting = self.detection.compute(), self.counting.compute()
-        measures = {}
-        if self._labels_known:
-            measures = {"val/classification": detection.classification, "val/exact_counts": counting.exact_multiset}
-        if self._labels_known and self._places_known:
-            measures |= {"val/localization": detection.localization, "val/both": detection.both}
+        measures = {"val/exact_counts": counting.exact_multiset}
+        if self._places_known:
+            measures["val/localization"] = detection.localization
+        if self.trained_model.knows_classes:
+            measures["val/classification"] = detection.classification
+            measures |= {"val/both": detection.both} if self._places_known else {}
         measures["val/score"] = detection.both if self._places_known else detection.classification
         if self.reconstruction is not None:
             measures["val/rmse"] = self.reconstruction.compute()

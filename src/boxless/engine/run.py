@@ -3,10 +3,10 @@
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from boxless.data.files import write_atomically
+from boxless.engine.calibration import calibrate
 from boxless.engine.checkpoints import (
     LAST,
     AtomicCheckpoints,
@@ -50,7 +51,8 @@ def train(
 
     It holds ``config.yaml`` (the recipe), ``model.json`` and ``model.safetensors`` (the best model so far, for
     ``boxless.load``), ``last.ckpt`` and ``best.ckpt`` (the training state), ``metrics.jsonl``, and TensorBoard's
-    events in ``tensorboard/``.
+    events in ``tensorboard/``. At the end the best model, of a method that learns from counts, gets the threshold that
+    counts best on the validation images.
 
     Args:
         recipe: a recipe, its name, or a YAML file.
@@ -70,16 +72,28 @@ def train(
     run = Path(out)
     checkpoint = _prepared(run, recipe, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
-    module, loaders = build(recipe, devices=devices, problems_file=run / PROBLEMS_FILE)
+    module, data = build(recipe, devices=devices, problems_file=run / PROBLEMS_FILE)
     epochs_done = 0 if checkpoint is None else int(read_checkpoint(checkpoint)["epoch"]) + 1
     with _quiet():
         trainer = _trainer(recipe, run, epochs_done, max_time, devices, progress)
-        trainer.fit(module, loaders[0](trainer), loaders[1](trainer), ckpt_path=checkpoint)
-    return load(run)
+        trainer.fit(module, data.training(trainer), data.validation(trainer), ckpt_path=checkpoint)
+    detector = load(run)
+    if trainer.is_global_zero and detector.learns_from_counts:
+        calibrate(detector.to(trainer.strategy.root_device), data.validation_source, progress)
+        detector.cpu().save_description(run)
+    return detector
 
 
-def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -> tuple[TrainingModule, Sequence[Any]]:
-    """The training module of a recipe, and two functions from a trainer to its loaders (training, validation).
+class RunData(NamedTuple):
+    """What a run learns from: functions from a trainer to its loaders, and all that it validates on."""
+
+    training: Callable[[L.Trainer], Any]
+    validation: Callable[[L.Trainer], Any]
+    validation_source: Source
+
+
+def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -> tuple[TrainingModule, RunData]:
+    """The training module of a recipe, and its data.
 
     Raises:
         BoxlessError: a setting or the data are not usable.
@@ -114,7 +128,7 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
     def validation_part(trainer: L.Trainer) -> Any:
         return evaluation_loader(validation_source, 64, trainer.global_rank, trainer.world_size)
 
-    return module, (training_part, validation_part)
+    return module, RunData(training_part, validation_part, validation_source)
 
 
 def _class_names(kind: type[Detector], source: Source) -> dict[str, tuple[str, ...]]:

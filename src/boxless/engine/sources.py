@@ -1,6 +1,7 @@
 """Where batches come from: scenes or a folder, always by index, the same batch for the same step."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
@@ -71,6 +72,12 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.folder.images)
+
+    def without_places(self) -> "Images":
+        """The same images with the labels that one trains by, and no box."""
+        other = copy(self)
+        other.places = False
+        return other
 
     def batch(self, indices: Tensor) -> Batch:
         entries = [self.folder.images[index] for index in indices.tolist()]

@@ -6,6 +6,20 @@ import numpy as np
 
 from boxless.data.batch import Batch
 from boxless.instances import Instances
+from boxless.methods.detector import Detector
+
+
+def truths_for(detector: Detector, batch: Batch, class_names: tuple[str, ...]) -> list[Instances]:
+    """What this detector is held against, see :func:`truths_of`.
+
+    To a method without classes all objects are alike, and images without any label have as many as it was told: its K.
+    """
+    if detector.knows_classes:
+        return truths_of(batch, class_names)
+    if batch.labels.shape[1] == 0:
+        nowhere = np.zeros((detector.config.instances, 2), np.float32)
+        return [Instances(nowhere, nowhere, class_names=class_names)] * len(batch.images)
+    return truths_of(batch, class_names, one_class=True)
 
 
 def truths_of(batch: Batch, class_names: tuple[str, ...], one_class: bool = False) -> list[Instances]:

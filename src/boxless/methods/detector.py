@@ -1,7 +1,7 @@
 """The contract of every method: detect, save, load.
 
-A model directory holds ``model.json`` (the name of the method and plain values of its configuration) and
-``model.safetensors``. Both are data: no import path in them is resolved, nothing is unpickled.
+A model directory holds ``model.json`` (the name of the method, plain values of its configuration, and the threshold
+that counts best) and ``model.safetensors``. Both are data: no import path in them is resolved, nothing is unpickled.
 """
 
 import json
@@ -27,6 +27,7 @@ from boxless.plain import from_plain
 
 T = TypeVar("T")
 R = TypeVar("R")
+Threshold = float | Literal["auto"] | None
 
 CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 HELD_VALUES = 2**25  # of images that wait for others of their size: 128 MB
@@ -92,12 +93,18 @@ class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 
     A method subclasses this, names itself and its configuration, and implements :meth:`find`.
+
+    Attributes:
+        calibrated_threshold: the score from which to count, in [0, 1], so that the number of objects came nearest to
+            the true one on the validation images of its training; None where it is not known.
     """
 
     method: ClassVar[str]
     config_type: ClassVar[type[Any]]
     labels_are: ClassVar[Literal["needed", "used", "ignored"]] = "needed"  # used where there are any, to name classes
+    learns_from_counts: ClassVar[bool] = False  # then these choose the ``calibrated_threshold`` too
     config: Any
+    calibrated_threshold: float | None = None
 
     @property
     def knows_classes(self) -> bool:
@@ -114,19 +121,19 @@ class Detector(nn.Module):
         images: list[Any] | tuple[Any, ...],
         *,
         k: int | None = None,
-        threshold: float | None = None,
+        threshold: Threshold = None,
         batch_size: int = 32,
     ) -> list[Instances]: ...
     @overload
     def detect(
-        self, images: ImageLike, *, k: int | None = None, threshold: float | None = None, batch_size: int = 32
+        self, images: ImageLike, *, k: int | None = None, threshold: Threshold = None, batch_size: int = 32
     ) -> Instances: ...
     def detect(
         self,
         images: Any,
         *,
         k: int | None = None,
-        threshold: float | None = None,
+        threshold: Threshold = None,
         batch_size: int = 32,
     ) -> Instances | list[Instances]:
         """Find the objects of an image, or of each of a list of images.
@@ -135,24 +142,37 @@ class Detector(nn.Module):
             images: a path, a Pillow image, an array (H, W) or (H, W, C) of uint8 or of floats in [0, 1], a tensor
                 (H, W) or (C, H, W), or a list of these.
             k: how many instances to return for each image, highest first; the model's own number by default.
-            threshold: return as many as have at least this score instead, in [0, 1]; with ``k``, at most ``k``.
+            threshold: return as many as have at least this score instead, in [0, 1]; with ``k``, at most ``k``. "auto"
+                is the ``calibrated_threshold``.
             batch_size: images of one size that are computed at once.
 
         Returns:
             Instances in pixels of the image that was given; a list for a list.
 
         Raises:
-            BoxlessError: an image cannot be read, or ``k``, ``threshold`` or ``batch_size`` is out of range.
+            BoxlessError: an image cannot be read, ``k``, ``threshold`` or ``batch_size`` is out of range, or the model
+                has no threshold of its own.
         """
         if k is not None and k < 1:
             raise BoxlessError(f"k is the number of instances to return, at least 1, not {k}.")
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise BoxlessError(f"threshold is a score in [0, 1], not {threshold}.")
+        least = self._score_of(threshold)
         if batch_size < 1:
             raise BoxlessError(f"batch_size is a number of images, at least 1, not {batch_size}.")
         if isinstance(images, list | tuple):
-            return self._detect_all(images, k, threshold, batch_size)
-        return self._detect_all([images], k, threshold, batch_size)[0]
+            return self._detect_all(images, k, least, batch_size)
+        return self._detect_all([images], k, least, batch_size)[0]
+
+    def _score_of(self, threshold: Threshold) -> float | None:
+        if threshold == "auto":
+            if self.calibrated_threshold is None:
+                raise BoxlessError(
+                    "This model has no threshold of its own, which a training leaves at its end; give a score in "
+                    "[0, 1], or go on with boxless train --resume --out RUN."
+                )
+            return self.calibrated_threshold
+        if threshold is not None and (isinstance(threshold, str) or not 0 <= threshold <= 1):
+            raise BoxlessError(f'threshold is a score in [0, 1] or "auto", not {threshold}.')
+        return threshold
 
     def _detect_all(
         self, images: Sequence[ImageLike], k: int | None, threshold: float | None, batch_size: int
@@ -249,9 +269,12 @@ class Detector(nn.Module):
             weights = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
         directory = Path(directory)
         write_atomically(directory / WEIGHTS_FILE, save(weights))
-        write_atomically(
-            directory / CONFIG_FILE, json.dumps({"method": self.method, "config": asdict(self.config)}, indent=2)
-        )
+        self.save_description(directory)
+
+    def save_description(self, directory: str | Path) -> None:
+        """Write ``model.json`` alone, beside weights that are there: for another threshold."""
+        description = {"method": self.method, "config": asdict(self.config), "threshold": self.calibrated_threshold}
+        write_atomically(Path(directory) / CONFIG_FILE, json.dumps(description, indent=2))
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:
@@ -273,6 +296,7 @@ class Detector(nn.Module):
         weights = _read_weights(directory / WEIGHTS_FILE, wanted)
         model = cls(config)
         model.load_state_dict(weights)
+        model.calibrated_threshold = description.get("threshold")
         return model.channels_last().eval()
 
 
@@ -284,7 +308,9 @@ def _masks_of_size(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def read_description(directory: Path) -> dict[str, Any]:
-    """``model.json`` of a model directory: {"method": name, "config": plain values}.
+    """``model.json`` of a model directory: {"method": name, "config": plain values, "threshold": score or None}.
+
+    Those of before there were thresholds lack it.
 
     Raises:
         BoxlessError: the file is missing or is not of this form.
@@ -302,6 +328,9 @@ def read_description(directory: Path) -> dict[str, Any]:
         or not isinstance(description.get("config"), dict)
     ):
         raise BoxlessError(f"{path} does not name a method and its config; save the model again.")
+    threshold = description.get("threshold")
+    if threshold is not None and not (type(threshold) in (int, float) and 0 <= threshold <= 1):
+        raise BoxlessError(f"{path}: threshold is {threshold!r}, no score in [0, 1]; train or save the model again.")
     return description
 
 

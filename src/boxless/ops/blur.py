@@ -10,6 +10,8 @@ from torch import Tensor
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     """Convolve each channel with a Gaussian of sum 1, cut off at three standard deviations; zero lies outside.
 
+    In the type of the images, whatever autocast says.
+
     Args:
         images: (B, C, H, W).
         sigma: standard deviation in pixels, above 0.
@@ -28,6 +30,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     kernel = kernel / kernel.sum()
     batch, channels, height, width = images.shape
     planes = images.reshape(batch * channels, 1, height, width)
-    planes = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(reach, 0))
-    planes = F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach))
+    with torch.autocast(images.device.type, enabled=False):
+        planes = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(reach, 0))
+        planes = F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach))
     return planes.view(batch, channels, height, width)

@@ -7,7 +7,7 @@ Conventions
 
 Bilinear interpolation along each axis is a matrix of hat functions, (P, W) for x and (P, H) for y. A crop is then
 two matrix products, and the paste the same two transposed: the exact adjoint of the crop, in place and in size.
-Memory grows linearly in B, K, P and H + W.
+Memory grows linearly in B, K, P and H + W. Autocast does not reach them: hats rounded to bfloat16 move what they weigh.
 """
 
 import torch
@@ -27,7 +27,7 @@ def crop(images: Tensor, centers: Tensor, sizes: Tensor, patch_size: int) -> Ten
         patch_size: P, samples along each side.
 
     Returns:
-        (B, K, C, P, P).
+        (B, K, C, P, P), of the type of the centres.
 
     Raises:
         ValueError: if the shapes of ``centers`` and ``sizes`` do not fit.
@@ -36,10 +36,11 @@ def crop(images: Tensor, centers: Tensor, sizes: Tensor, patch_size: int) -> Ten
     columns, rows = _hats(centers, sizes, patch_size, images.shape[-2:])
     batch, k, side, height = rows.shape
     channels, width = images.shape[1], images.shape[3]
-    # the rows of all K patches at once: (B, 1, K·P, H) @ (B, C, H, W)
-    strips = torch.matmul(rows.reshape(batch, 1, k * side, height), images)
-    strips = strips.view(batch, channels, k, side, width).transpose(1, 2)  # (B, K, C, P, W)
-    return torch.matmul(strips, columns.unsqueeze(2).transpose(-2, -1))
+    with torch.autocast(images.device.type, enabled=False):
+        # the rows of all K patches at once: (B, 1, K·P, H) @ (B, C, H, W)
+        strips = torch.matmul(rows.reshape(batch, 1, k * side, height), images.to(rows.dtype))
+        strips = strips.view(batch, channels, k, side, width).transpose(1, 2)  # (B, K, C, P, W)
+        return torch.matmul(strips, columns.unsqueeze(2).transpose(-2, -1))
 
 
 def cut(images: Tensor, centers: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -78,17 +79,18 @@ def paste(patches: Tensor, centers: Tensor, sizes: Tensor, image_size: tuple[int
         image_size: height and width of the canvas.
 
     Returns:
-        (B, C, H, W).
+        (B, C, H, W), of the type of the centres.
 
     Raises:
         ValueError: if the shapes of ``centers`` and ``sizes`` do not fit.
     """
     _check_boxes(patches.shape[0], centers, sizes)
     columns, rows = _hats(centers, sizes, patches.shape[-1], image_size)
-    wide = torch.matmul(patches, columns.unsqueeze(2))  # (B, K, C, P, W)
-    batch, k, channels, side, width = wide.shape
-    wide = wide.transpose(1, 2).reshape(batch, channels, k * side, width)
-    return torch.matmul(rows.reshape(batch, 1, k * side, image_size[0]).transpose(-2, -1), wide)
+    with torch.autocast(patches.device.type, enabled=False):
+        wide = torch.matmul(patches.to(columns.dtype), columns.unsqueeze(2))  # (B, K, C, P, W)
+        batch, k, channels, side, width = wide.shape
+        wide = wide.transpose(1, 2).reshape(batch, channels, k * side, width)
+        return torch.matmul(rows.reshape(batch, 1, k * side, image_size[0]).transpose(-2, -1), wide)
 
 
 def _hats(

@@ -86,6 +86,8 @@ class Report:
         summary: one sentence: what was done, on what, and what came of it.
         metrics: rows beside the paper's numbers, or plain name -> value.
         counting: how well the objects are counted.
+        counted: the same with the model's own threshold, or None where it has none.
+        threshold: that threshold.
         examples: images with what was found in them.
         confusion: (C + 1, C + 1) of ``metrics.confusion.confusion_matrix``.
         class_names: C names, for the confusion, the counts and the offsets; ids where None.
@@ -99,6 +101,8 @@ class Report:
     summary: str = ""
     metrics: Mapping[str, float] | Sequence[MetricRow] | None = None
     counting: CountingScores | None = None
+    counted: CountingScores | None = None
+    threshold: float | None = None
     examples: Sequence[Example] = field(default=())
     confusion: NDArray[np.integer] | None = None
     class_names: Sequence[str] | None = None

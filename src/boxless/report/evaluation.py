@@ -22,6 +22,7 @@ from boxless.report.verdicts import verdicts_of
 
 MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "rmse": ("RMSE of the images rebuilt", "", True),
+    "grey_rmse": ("The same of each image's mean colour", "", True),
     "ari": ("ARI, pixels of objects", "%", False),
     "shape": ("Shape", "%", False),
     "color": ("Color", "%", False),
@@ -34,6 +35,7 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "precision": ("Precision, centre in the box", "%", False),
     "recall": ("Recall, centre in the box", "%", False),
     "f1": ("F1, centre in the box", "%", False),
+    "guess_f1": ("The same of one in the middle of each image", "%", False),
     "average_precision": ("IOU 50 AP, mean over classes", "%", False),
     "average_precision_of_any_class": ("IOU 50 AP, any class", "%", False),
     "median_offset": ("Median distance from the true centre", "px", True),
@@ -164,6 +166,8 @@ def report_of(
         summary=summary,
         metrics=metric_rows(evaluation, marks, without=OF_COUNTING),
         counting=evaluation.counting,
+        counted=evaluation.counted,
+        threshold=evaluation.calibrated_threshold,
         examples=examples(evaluation, detector, telling(evaluation, pictures)),
         confusion=None if one_class else evaluation.confusion,
         class_names=evaluation.class_names,

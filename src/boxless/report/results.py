@@ -21,18 +21,22 @@ def rows_of(table: Table, rows: Sequence[Row], results: Sequence[Result | None])
 
 
 def makings_of(results: Sequence[Result | None]) -> list[str]:
-    """How each result was made, a line each."""
-    return [
+    """How each result was made, a line each; rows of one result share it."""
+    made = (
         f"{one.name}: {one.steps:,} steps in {one.seconds / 60:.0f} min, seed {one.seed}, "
         f"commit {one.commit[:12] or 'not known'}, on {one.machine}"
         for one in results
         if one is not None
-    ]
+    )
+    return list(dict.fromkeys(made))
 
 
 def title_of(table: Table) -> str:
     """What the table shows, and what its numbers are."""
-    return f"{table.title} ({' / '.join(table.measures.values())}{', in percent' if table.percent else ''})"
+    unit = (
+        ", in percent" if not table.plain else ", shares in percent" if len(table.plain) < len(table.measures) else ""
+    )
+    return f"{table.title} ({' / '.join(table.measures.values())}{unit})"
 
 
 def with_tables(text: str, parts: Parts, where: str) -> str:
@@ -49,7 +53,8 @@ def with_tables(text: str, parts: Parts, where: str) -> str:
 
 
 def _cells(table: Table, row: Row, result: Result | None) -> list[str]:
-    ours = None if result is None else [result.metrics.get(name, math.nan) for name in table.measures]
+    names = [row.without_learning + name for name in table.measures]
+    ours = None if result is None else [result.metrics.get(name, math.nan) for name in names]
     return [
         row.data,
         row.method,
@@ -64,18 +69,30 @@ def _shown(table: Table, values: Sequence[float] | None, digits: int = 1) -> str
     """ "97.8 / 98.8 / 97.5" of shares, "0.37" of a share of errors, "0.0530" of another error."""
     if values is None:
         return NOTHING
-    factor = 100 if table.percent else 1
-    digits = 2 if table.percent and table.errors else digits if table.percent else digits + 2
-    return " / ".join(f"{factor * value:.{digits}f}" if math.isfinite(value) else NOTHING for value in values)
+    return " / ".join(_number(table, name, value, digits) for name, value in zip(table.measures, values, strict=False))
+
+
+def _number(table: Table, name: str, value: float, digits: int) -> str:
+    if not math.isfinite(value):
+        return NOTHING
+    if name in table.plain:
+        return f"{value:.{digits + 2}f}"
+    return f"{100 * value:.{2 if name in table.errors else digits}f}"
 
 
 def _reached(table: Table, ours: Sequence[float], row: Row) -> str:
-    """What ours is at least (of errors: at most), in every measure that has a mark."""
-    sign = -1 if table.errors else 1
+    """What ours is at least (an error: at most), in every measure that has a mark."""
+    signs = [-1 if error else 1 for error in _errors(table)]
     for name, marks in (("goal", row.goal), ("paper", row.paper)):
-        if marks is not None and all(sign * value >= sign * mark for value, mark in zip(ours, marks, strict=False)):
+        if marks is not None and all(
+            sign * value >= sign * mark for sign, value, mark in zip(signs, ours, marks, strict=False)
+        ):
             return name
     return NOTHING if row.goal is None and row.paper is None else "not yet"
+
+
+def _errors(table: Table) -> list[bool]:
+    return [name in table.errors for name in table.measures]
 
 
 def _markdown(parts: Parts) -> str:

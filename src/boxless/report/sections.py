@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxless.errors import BoxlessError
+from boxless.metrics.counting import CountingScores
 from boxless.metrics.offsets import OffsetStatistics
 from boxless.report.contents import MetricRow, Report
 from boxless.report.markup import (
@@ -28,6 +29,14 @@ from boxless.report.plots import Curve, plot_confusion, plot_curves, plot_offset
 MOST_PROBLEMS = 200
 MOST_CONFUSIONS = 5
 SPLITS = ("train", "val", "test")
+COUNTS = {
+    "right number of every class": "exact_multiset",
+    "right number of objects": "exact_total",
+    "right classes, numbers aside": "exact_set",
+    "mean error of the number of objects": "total_error",
+    "mean error of the number of a class": "class_error",
+}
+COUNTS_OF_ONE_CLASS = ("right number of objects", "mean error of the number of objects")
 
 
 def scores(report: Report) -> str:
@@ -52,33 +61,36 @@ def scores(report: Report) -> str:
 
 
 def counting(report: Report) -> str:
-    """How well the objects are counted, and the error of each class behind a fold."""
+    """How well the objects are counted, as was asked and by the model's own threshold; each class behind a fold."""
     if report.counting is None:
         return ""
-    counts = report.counting
+    columns = {"this run": report.counting}
+    if report.counted is not None and report.threshold is not None:
+        columns[f"score from {significant(report.threshold)}"] = report.counted
+    counts = list(columns.values())
+    several = len(report.counting.error_by_class) > 1
     rows = [
-        ("right number of objects", percent(counts.exact_total)),
-        ("mean error of the number of objects", significant(counts.total_error)),
+        [head(name), *(number(_counted(one, name), "ours") for one in counts)]
+        for name in (COUNTS if several else COUNTS_OF_ONE_CLASS)
     ]
-    if len(counts.error_by_class) > 1:
-        rows = [
-            ("right number of every class", percent(counts.exact_multiset)),
-            rows[0],
-            ("right classes, numbers aside", percent(counts.exact_set)),
-            rows[1],
-            ("mean error of the number of a class", significant(counts.class_error)),
-        ]
-    names = _names(report, len(counts.error_by_class))
+    names = _names(report, len(report.counting.error_by_class))
+    errors = zip(*(one.error_by_class for one in counts), strict=True)
     by_class = [
-        [head(name), number(significant(error))] for name, error in zip(names, counts.error_by_class, strict=True)
+        [head(name), *(number(significant(error)) for error in of_class)]
+        for name, of_class in zip(names, errors, strict=True)
     ]
     return section(
         "Counting",
-        note(f"Over {counts.images:,} images; places are not looked at."),
-        table(["measure", "this run"], [[head(name), number(value, "ours")] for name, value in rows]),
-        fold("Mean error by class", table(["class", "error"], by_class)) if len(by_class) > 1 else "",
+        note(f"Over {report.counting.images:,} images; places are not looked at."),
+        table(["measure", *columns], rows),
+        fold("Mean error by class", table(["class", *columns], by_class)) if several else "",
         half=True,
     )
+
+
+def _counted(counts: CountingScores, name: str) -> str:
+    value = getattr(counts, COUNTS[name])
+    return significant(value) if COUNTS[name].endswith("error") else percent(value)
 
 
 def confusion(report: Report) -> str:

@@ -129,6 +129,30 @@ def test_places_are_told_in_pixels_of_the_image_that_is_given() -> None:
     torch.testing.assert_close(output.centers, (found + 0.5) * scale - 0.5)
 
 
+class Told(MistBackbone):
+    """Its maps are told, one for each image of a batch; it counts how often it is asked for them."""
+
+    asked = 0
+    told: Maps
+
+    def maps(self, features: Tensor) -> Maps:
+        self.asked += 1
+        return Maps(*(values[: len(features)] for values in self.told))
+
+
+def test_all_peaks_are_those_worth_a_look_whatever_other_images_have() -> None:
+    detector = Told(model().config).eval()
+    few = planted([(1, 1, 0.9, 0, 0), (4, 1, 0.02, 0, 0)], height=6, width=9)
+    many = planted([(x, y, 0.8, 0, 0) for x in (0, 4, 8) for y in (1, 4)], height=6, width=9)
+    detector.told = Maps(*(torch.cat(pair) for pair in zip(few, many, strict=True)))
+    with torch.no_grad():
+        detector.classifier.classify.bias[-1] = -100.0  # nothing is background
+    images = [torch.zeros(3, 96, 144), torch.ones(3, 96, 144)]
+    assert [len(one) for one in detector.detect(images, threshold=0.0)] == [1, 6]
+    assert detector.asked == 1
+    assert [len(one) for one in detector.detect(images, k=2)] == [2, 2]
+
+
 def test_response_targets_are_gaussians_at_the_keypoints_cells() -> None:
     cells, sigma = torch.tensor([[[3.0, 1.0], [0.0, 2.0]]]), 0.7
     within = torch.ones(1, 4, 5, dtype=torch.bool)

@@ -112,6 +112,20 @@ def test_a_threshold_takes_all_of_at_least_that_score_and_k_at_most_so_many() ->
     assert len(model.detect(image, threshold=0.0, k=4)) == 4
 
 
+def test_what_is_found_does_not_depend_on_the_other_images_of_a_batch() -> None:
+    """Two peaks of an image are worth a look, and more of another: its third is not looked at for that."""
+    model = small_model()
+    faint, strong = 0.05 * noise(30, 44), noise(30, 44, seed=1)
+    heights = model.extract(model.responses(torch.stack([faint, strong])), 8).heights
+    least = heights[0, 1:3].mean()
+    assert (heights[1] > least).sum() > 2
+    model.peak_height = least / mist.LEAST_HEIGHT
+    alone = model.detect(faint, threshold=0.0)
+    beside, _ = model.detect([faint, strong], threshold=0.0)
+    assert len(alone) == 2
+    assert_same(beside, alone)
+
+
 def test_background_is_left_out_and_never_a_label() -> None:
     model = spotting_model(background=True)
     image = spots(PLACES)

@@ -145,3 +145,17 @@ def test_a_patch_belongs_at_the_centre_of_mass_of_what_it_shows() -> None:
     x, y = (1 * 4 + 4 * 0 + 1 * 4) / 6, (1 * 0 + 4 * -4 + 1 * 4) / 6  # pixels from the centre, a sample is two
     assert found[0, 0].tolist() == pytest.approx([20.0 + x, 9.0 + y], abs=1e-5)
     assert found[0, 1].tolist() == [4.0, 5.0]  # nothing in it
+
+
+def test_autocast_rounds_neither_the_synthesis_nor_the_moves() -> None:
+    """Of patches that lie nearly right the residual is small, and little more than rounding in bfloat16."""
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.rand(2, 4, 1, 10, 10, generator=generator)
+    keypoints = Keypoints(8 + 24 * torch.rand(2, 4, 2, generator=generator), torch.full((2, 4), 10.0))
+    images = synthesize(patches, keypoints, (40, 40)) + 0.02 * torch.rand(2, 1, 40, 40, generator=generator)
+    exact = synthesize(patches, keypoints, (40, 40)), register(patches, keypoints, images, 1, 0.7, resize=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = synthesize(patches, keypoints, (40, 40)), register(patches, keypoints, images, 1, 0.7, resize=True)
+    assert torch.equal(found[0], exact[0])
+    assert torch.equal(found[1].centers, exact[1].centers)
+    assert torch.equal(found[1].sides, exact[1].sides)

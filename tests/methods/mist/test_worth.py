@@ -74,3 +74,21 @@ def test_targets_are_one_for_the_mean_of_the_chosen_and_limited() -> None:
 
 def test_no_worth_at_all_gives_no_targets() -> None:
     assert not relative_worth(torch.zeros(2, 4), chosen=3).any()
+
+
+@pytest.mark.parametrize("samples", [8, 9, 10, 13])
+def test_it_does_not_depend_on_how_finely_a_patch_is_sampled(samples: int) -> None:
+    """A flat patch over a flat image, which explains its own area of a window of MARGIN² of it."""
+    images = torch.ones(1, 1, 40, 40, dtype=torch.float64)
+    patches = torch.ones(1, 1, 1, samples, samples, dtype=torch.float64)
+    keypoint = Keypoints(torch.full((1, 1, 2), 20.0, dtype=torch.float64), torch.full((1, 1), 8.0, dtype=torch.float64))
+    shares = worth(images, torch.zeros_like(images), patches, keypoint, chosen=0)
+    assert shares.item() == pytest.approx(64 / (MARGIN**2 * 64 + FLOOR))
+
+
+def test_autocast_does_not_round_it() -> None:
+    images, patches, centers, sizes = (values.float() for values in scene())
+    keypoints = Keypoints(centers, sizes[..., 0])
+    exact = worth(images, 0.9 * images, patches, keypoints, CHOSEN)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(worth(images, 0.9 * images, patches, keypoints, CHOSEN), exact)

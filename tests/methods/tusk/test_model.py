@@ -186,12 +186,13 @@ class TestDetection:
         image = spots(PLACES)
         model = spotting_model()
         scores = model.detect(image).scores
-        model.confidence.fill_(float((scores[1] + scores[2]) / 2))
+        model.calibrated_threshold = float((scores[1] + scores[2]) / 2)
         assert len(model.detect(image)) == 2
+        assert len(model.detect(image, threshold="auto")) == 2
         assert len(model.detect(image, k=3)) == 3
         assert len(model.detect(image, threshold=0.0, k=3)) == 3
         always = spotting_model(varying=False)
-        always.confidence.fill_(1.0)
+        always.calibrated_threshold = 1.0
         assert len(always.detect(image)) == 3
 
     def test_a_threshold_alone_gives_all_there_are(self) -> None:
@@ -303,12 +304,12 @@ class TestSaving:
     def test_a_loaded_model_finds_the_same(self, given: dict[str, Any], tmp_path: Path) -> None:
         model = small_model(**given).channels_last()
         model.center.copy_(random(6))
-        model.confidence.fill_(0.01)
+        model.calibrated_threshold = 0.01
         model.class_of.copy_(torch.tensor([1, 0, 1, 1]))
         model.save(tmp_path)
         loaded = load(tmp_path)
         assert isinstance(loaded, Tusk)
-        assert loaded.config == model.config
+        assert (loaded.config, loaded.calibrated_threshold) == (model.config, 0.01)
         image = random(model.config.channels, 24, 30)
         ours, theirs = loaded.detect(image), model.detect(image)
         for name in ("centers", "sizes", "scores", "labels", "descriptors"):

@@ -291,7 +291,7 @@ class TestCalibration:
 
         monkeypatch.setattr("boxless.methods.tusk.training.least_score", parting)
         training.on_validation_epoch_start()
-        assert training.model.confidence.item() == 0.625
+        assert training.model.calibrated_threshold == 0.625
         found = training.model.detect([image for batch in training._kept for image in batch.images], k=3)
         np.testing.assert_allclose(asked[0].numpy(), np.concatenate([one.scores for one in found]), atol=1e-5)
 
@@ -299,7 +299,7 @@ class TestCalibration:
         training = self.training(varying=False)
         training._kept = batches(1)
         training.on_validation_epoch_start()
-        assert training.model.confidence.item() == 0.0
+        assert training.model.calibrated_threshold is None
 
 
 def knowing(model: Tusk, steps: list[Batch], order: Tensor) -> None:

@@ -66,6 +66,7 @@ class MistModel(Detector):
         config: see :class:`MistConfig`.
     """
 
+    learns_from_counts = True
     config: MistConfig
 
     def __init__(self, config: MistConfig) -> None:
@@ -145,14 +146,16 @@ class MistModel(Detector):
         """Top-K by the heatmap, or, with a threshold alone, all peaks worth a look, in images of any size.
 
         ``heights`` are in proportion to those of the peaks taken in training, 1 at most; ``valid`` leaves out what is
-        no peak. Images larger than ``TILE`` are seen in tiles.
+        no peak, or not worth a look. Images larger than ``TILE`` are seen in tiles.
         """
         height, width = images.shape[-2:]
         responses = self._responses_of_any_size(images)[:, :, :height, :width]
         limit = k or (self.config.instances if threshold is None else self._peaks_at_most(self.pool(responses)))
         found = self.extract(responses, min(limit, height * width))
         heights = (found.heights / self.peak_height).clamp(0.0, 1.0)
-        return Extracted(found.keypoints, heights, found.valid & (found.heights > 0))
+        # not only those beyond the limit: that is of the image with the most, and another's must not depend on it
+        worth = found.heights > 0 if k or threshold is None else found.heights >= LEAST_HEIGHT * self.peak_height
+        return Extracted(found.keypoints, heights, found.valid & worth)
 
     def _peaks_at_most(self, heatmap: Tensor) -> int:
         """The largest number of local maxima that a heatmap of the batch (B, H, W) has, worth a look."""

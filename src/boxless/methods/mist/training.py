@@ -144,7 +144,8 @@ class MistTraining(TrainingModule):
         centers = keypoints.centers.detach().requires_grad_()
         sides = keypoints.sides.detach().requires_grad_(self._several_scales)
         loss = self.task(batch, Keypoints(centers, sides)).loss.sum()
-        slopes = torch.autograd.grad(loss, (centers, sides) if self._several_scales else (centers,))
+        with torch.autocast(centers.device.type, enabled=False):  # the way back through the crop stays in float32
+            slopes = torch.autograd.grad(loss, (centers, sides) if self._several_scales else (centers,))
         moves = [-self.settings.keypoint_rate * slope for slope in slopes]
         moved = Keypoints(centers.detach() + moves[0], sides.detach() + (moves[1] if self._several_scales else 0.0))
         return self._within(batch, keypoints, moved)

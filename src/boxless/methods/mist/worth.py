@@ -39,8 +39,9 @@ def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Keypoi
     residual = images - synthesis
     overlap = 2.0 * pixels * (crop(residual, candidates.centers, candidates.sizes, side) * patches).sum(dim=(2, 3, 4))
     energy = pixels * patches.square().sum(dim=(2, 3, 4))
-    window = crop(residual.square(), candidates.centers, MARGIN * candidates.sizes, round(MARGIN * side))
-    around = pixels * window.sum(dim=(2, 3, 4))
+    samples, windows = round(MARGIN * side), Keypoints(candidates.centers, MARGIN * candidates.sides)
+    window = crop(residual.square(), windows.centers, windows.sizes, samples)
+    around = pixels_of_samples(windows, samples) * window.sum(dim=(2, 3, 4))
     out, put_in = (overlap + energy)[:, :chosen].clamp_min(0.0), (overlap - energy)[:, chosen:].clamp_min(0.0)
     shares = out / (around[:, :chosen] + out + FLOOR), put_in / (around[:, chosen:] + FLOOR)
     return torch.cat(shares, dim=1).clamp_max(1.0)

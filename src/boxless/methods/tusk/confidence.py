@@ -7,7 +7,7 @@ DISTINCT = 4.0  # Ashman's D: of two groups cut from one bell 2.7, from a unifor
 LEAST_SHARE = 0.01  # of the scores in each group
 
 
-def least_score(scores: Tensor) -> float:
+def least_score(scores: Tensor) -> float | None:
     """The score between those of the keypoints on objects and those of the unused ones, if there are such.
 
     The scores are cut in two where the variance between the groups is highest (Otsu). The cut counts where the groups
@@ -18,12 +18,12 @@ def least_score(scores: Tensor) -> float:
         scores: (N,) of the K keypoints of some images.
 
     Returns:
-        The middle between the groups' means, in [0, 1]; 0 where there is but one group.
+        The middle between the groups' means, in [0, 1]; None where there is but one group.
     """
     values = scores.detach().double().flatten().sort().values
     number = len(values)
     if number < 2:
-        return 0.0
+        return None
     below = torch.arange(1, number, dtype=torch.float64, device=values.device)  # how many lie under the cut
     above = number - below
     sums, squares = values.cumsum(0)[:-1], values.square().cumsum(0)[:-1]
@@ -34,5 +34,5 @@ def least_score(scores: Tensor) -> float:
     cut = int(between.argmax())
     apart = 2.0 * (high - low)[cut].square() >= DISTINCT**2 * (low_variance + high_variance)[cut].clamp_min(1e-12)
     if not bool(apart) or float(torch.minimum(below, above)[cut]) < LEAST_SHARE * number:
-        return 0.0
+        return None
     return float((low + high)[cut] / 2)

@@ -83,11 +83,9 @@ class Tusk(Detector):
         self.decoder = Decoder(config.descriptor_size, config.net_channels, config.channels + int(config.masks))
         self.prototypes = nn.Parameter(unit(torch.randn(config.prototypes, config.descriptor_size)))  # of length 1
         self.register_buffer("center", torch.zeros(config.descriptor_size))  # the middle of the features at keypoints
-        self.register_buffer("confidence", torch.zeros(()))  # least score of an object
         self.register_buffer("class_of", torch.arange(config.prototypes) % len(config.class_names))
 
     center: Tensor
-    confidence: Tensor
     class_of: Tensor  # (M,) int64, the class that each prototype stands for
 
     @property
@@ -198,9 +196,9 @@ class Tusk(Detector):
         limit = k or (self.config.instances if threshold is None else self._peaks_above(maps.scores, threshold))
         found = self.extract(maps, min(limit, images[0, 0].numel()))
         descriptors = self.described(found.features)
-        least: Tensor | float = threshold or 0.0
+        least = threshold or 0.0
         if k is None and threshold is None and self.config.varying:
-            least = self.confidence
+            least = self.calibrated_threshold or 0.0
         columns = [found.scores, self.class_of[self.nearest(descriptors)], descriptors]
         if self.config.masks:
             masks = winners(self._alphas(found, descriptors, images))

@@ -233,7 +233,6 @@ class TuskTraining(TrainingModule):
         super().on_validation_epoch_start()
         if self._kept:
             self._calibrate(self.trained_model)
-            self.model.confidence.copy_(self.trained_model.confidence)
             self.model.class_of.copy_(self.trained_model.class_of)
 
     @torch.no_grad()
@@ -247,7 +246,7 @@ class TuskTraining(TrainingModule):
         k = model.config.instances
         detected = [one for batch in self._kept for one in model.detect(batch.unpadded(), k=k)]
         if model.config.varying:
-            model.confidence.fill_(least_score(self._all_scores(detected, k)))
+            model.calibrated_threshold = least_score(self._all_scores(detected, k))
         if model.config.named:
             classes = classes_of_prototypes(model, with_prototypes(model, detected), self._kept)
             if classes is not None:

@@ -99,6 +99,7 @@ class MistBackbone(Detector):
 
     method = "mist-backbone"
     config_type = MistBackboneConfig
+    learns_from_counts = True
     config: MistBackboneConfig
 
     def __init__(self, config: MistBackboneConfig) -> None:
@@ -122,10 +123,17 @@ class MistBackbone(Detector):
             images: (B, 3, H, W) float32 in [0, 1].
             k: patches an image, from 1; at most as many as the map has cells.
         """
+        seen = self._seen(images)
+        return self._output(images, *seen, k or self.config.instances)
+
+    def _seen(self, images: Tensor) -> tuple[Tensor, Tensor, Maps]:
+        """The images resized, their features, and what the head makes of these."""
         resized = self.resized(images)
         features = self.features(resized)
-        maps = self.maps(features)
-        found = self.extract(maps, min(k or self.config.instances, maps.response[0].numel()))
+        return resized, features, self.maps(features)
+
+    def _output(self, images: Tensor, resized: Tensor, features: Tensor, maps: Maps, k: int) -> MistBackboneOutput:
+        found = self.extract(maps, min(k, maps.response[0].numel()))
         logits = self.classify(features, found.boxes)
         scale = (resized.shape[3] / images.shape[3], resized.shape[2] / images.shape[2])
         centers = centers_to_original(found.boxes.centers, scale)
@@ -198,19 +206,22 @@ class MistBackbone(Detector):
 
         The score of an instance is the probability of its class times the response at its peak.
         """
-        output = self(images, k or (self.config.instances if threshold is None else self._peaks_at_most(images)))
+        resized, features, maps = self._seen(images)
+        number = self.config.instances if threshold is None else self._peaks_at_most(maps.response)
+        output = self._output(images, resized, features, maps, k or number)
         probabilities = output.logits.softmax(dim=-1)
         best, labels = probabilities[..., :-1].max(dim=-1)
         scores = best * output.heights
         keep = output.valid & (best >= probabilities[..., -1]) & (scores >= (threshold or 0.0))
+        if k is None and threshold is not None:  # the number is that of the image with the most
+            keep = keep & (output.heights >= LEAST_RESPONSE)
         return [
             Found(c[m], s[m], p[m], n[m])
             for c, s, p, n, m in zip(output.centers, output.sizes, scores, labels, keep, strict=True)
         ]
 
-    def _peaks_at_most(self, images: Tensor) -> int:
-        """The largest number of local maxima that the response to an image of the batch has, worth a look."""
-        response = self.maps(self.features(self.resized(images))).response
+    def _peaks_at_most(self, response: Tensor) -> int:
+        """The largest number of local maxima that a response (B, h, w) has, worth a look."""
         maxima = suppress_non_maxima(response, self.config.suppression_size) & (response >= LEAST_RESPONSE)
         return max(1, int(maxima.flatten(1).sum(1).max()))
 

@@ -84,7 +84,8 @@ class MistBackboneTraining(TrainingModule):
         centers = boxes.centers.detach().requires_grad_()
         sizes = boxes.sizes.detach().requires_grad_(resizes)
         loss = count_loss(self.model.classify(features, Boxes(centers, sizes)), targets).sum()
-        slopes = torch.autograd.grad(loss, (centers, sizes) if resizes else (centers,))
+        with torch.autocast(centers.device.type, enabled=False):  # the way back through the crop stays in float32
+            slopes = torch.autograd.grad(loss, (centers, sizes) if resizes else (centers,))
         longest = LONGEST_MOVE * self.model.backbone.stride
         moves = [(-self.settings.keypoint_rate * slope).clamp(-longest, longest) for slope in slopes]
         self.note("keypoints/move", moves[0].norm(dim=-1))

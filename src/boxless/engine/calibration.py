@@ -1,0 +1,43 @@
+"""The threshold of a detector: chosen on validation images at the end of a training, by their counts alone."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boxless.data.batch import Batch
+from boxless.engine.image_progress import ImageProgress
+from boxless.engine.sources import Images, Source, evaluation_loader
+from boxless.instances import Instances
+from boxless.methods.detector import Detector
+from boxless.metrics.count_threshold import CountThreshold, best_count_threshold
+
+
+def calibrate(detector: Detector, source: Source, progress: bool = False) -> CountThreshold:
+    """Give the detector the ``calibrated_threshold`` that counts best on these images, and say what it reaches there.
+
+    It learns no more of an image than the training: how many objects of each class there are, or, for a method
+    without classes, its own K. No box is looked at.
+
+    Args:
+        detector: trained.
+        source: images to validate on, never those to test on.
+        progress: show it.
+    """
+    source = source.without_places() if isinstance(source, Images) else source
+    candidates: list[Instances] = []
+    counts: list[Tensor] = []
+    with ImageProgress("choosing the threshold", len(source), shown=progress) as watched:
+        for batch in evaluation_loader(source):
+            candidates += detector.detect(batch.unpadded(), threshold=0.0)
+            counts.append(_known_counts(detector, batch))
+            watched.advance(len(batch.images))
+    found = best_count_threshold(candidates, torch.cat(counts).numpy().astype(np.int64))
+    detector.calibrated_threshold = found.threshold
+    return found
+
+
+def _known_counts(detector: Detector, batch: Batch) -> Tensor:
+    """(B, classes) what a training of this method is told."""
+    if detector.knows_classes:
+        return batch.counts(len(detector.config.class_names))
+    return torch.full((len(batch.images), 1), detector.config.instances)
