@@ -50,7 +50,7 @@ class Scored(Detector):
 
 
 class OfOneClass(Scored):
-    knows_classes = False
+    labels_are = "ignored"
 
 
 CANDIDATES = {20: [(0, 0.9), (0, 0.6), (1, 0.3)], 24: [(1, 0.8), (0, 0.5)], 30: [(1, 0.45)]}
