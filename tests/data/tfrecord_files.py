@@ -53,7 +53,7 @@ def feature(value: Value) -> bytes:
     if isinstance(value, bytes):
         return chunk(1, chunk(1, value))
     if isinstance(value[0], bytes):
-        return chunk(1, b"".join(chunk(1, each) for each in value))  # type: ignore[arg-type]
+        return chunk(1, b"".join(chunk(1, each) for each in value))
     if isinstance(value[0], float):
         return chunk(2, chunk(1, np.array(value, "<f4").tobytes()))
     return chunk(3, chunk(1, b"".join(varint(each) for each in value)))  # type: ignore[arg-type]

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.data.test_clevr import clevr, solid
 
 from boxless.data.folder import read_folder
 from boxless.engine.photos import SETS, photos
 from boxless.errors import BoxlessError
+from tests.data.test_clevr import clevr, solid
 
 
 def test_a_set_is_written_once_and_taken_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def _joined(lanes: Words) -> np.uint32:
 def _tables() -> tuple[Words, Words]:
     """(65536,) twice: what the low and the high half of a checksum become over four zero bytes."""
     halves = np.arange(2**16, dtype=np.uint32)
-    return _brought(halves, _over_zeros(4)), _brought(halves << 16, _over_zeros(4))
+    return _brought(halves, _over_zeros(4)), _brought(halves << np.uint32(16), _over_zeros(4))
 
 
 @lru_cache(maxsize=64)

@@ -68,7 +68,8 @@ def centred_in(instances: Instances, rectangle: Rectangle) -> NDArray[np.bool_]:
     """(N,) whether the centre of each object lies in a rectangle."""
     _check(rectangle)
     offsets = instances.centers.astype(np.float64) - [rectangle.left, rectangle.top]
-    inside: NDArray[np.bool_] = ((offsets >= -0.5) & (offsets < [rectangle.width - 0.5, rectangle.height - 0.5])).all(1)
+    within = (offsets >= -0.5) & (offsets < np.array([rectangle.width, rectangle.height]) - 0.5)
+    inside: NDArray[np.bool_] = np.logical_and.reduce(within, axis=1)
     return inside
 
 

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def read_examples(path: Path) -> Iterator[Features]:
         raise BoxlessError(f"{path} is broken after {number} whole records ({reason}); download it again.") from error
 
 
-def _record(file: BinaryIO) -> bytes | None:
+def _record(file: gzip.GzipFile) -> bytes | None:
     """The data of the next record; None at the end."""
     head = file.read(12)
     if not head:
