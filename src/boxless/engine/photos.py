@@ -1,12 +1,20 @@
-"""Sets of photos that experiments learn from, written as folders once from what ``BOXLESS_DATA`` holds."""
+"""Sets of images that experiments learn from, written as folders once from what ``BOXLESS_DATA`` holds."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+from boxless.data.clevr import write_clevr
+from boxless.data.multi_objects import write_clevr_with_masks, write_tetrominoes
 from boxless.data.raccoon import write_raccoons
 from boxless.errors import BoxlessError
 
-SETS = {"raccoon": write_raccoons}
+SETS: dict[str, Callable[[Path, Path], object]] = {
+    "raccoon": write_raccoons,
+    "clevr": write_clevr,
+    "clevr_with_masks": write_clevr_with_masks,
+    "tetrominoes": write_tetrominoes,
+}
 
 
 def photos(name: str, root: Path) -> tuple[Path, Path]:
