@@ -37,13 +37,14 @@ def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]]) ->
         name = f"{Path(given).stem}.png"
         if name in written:
             raise BoxlessError(f"There are two images {name} for {root}; name them differently.")
-        write_atomically(root / "images" / name, _png(pixels))
+        write_atomically(root / "images" / name, png_bytes(pixels))
         written[name] = truth
     write_coco(table, list(written.items()))
     return len(written)
 
 
-def _png(pixels: Tensor) -> bytes:
+def png_bytes(pixels: Tensor) -> bytes:
+    """The file of an image (3, H, W) in [0, 1]."""
     values = (pixels.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
     data = io.BytesIO()
     Image.fromarray(values).save(data, format="PNG")

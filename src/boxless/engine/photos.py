@@ -1,12 +1,32 @@
 """Sets of photos that experiments learn from, written as folders once from what ``BOXLESS_DATA`` holds."""
 
+import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+from boxless.data.celeba import write_celeba
+from boxless.data.faces import write_faces
+from boxless.data.human36m import write_human36m
+from boxless.data.landmarks import LANDMARKS_FILE
 from boxless.data.raccoon import write_raccoons
 from boxless.errors import BoxlessError
 
-SETS = {"raccoon": write_raccoons}
+
+class Photos(NamedTuple):
+    """How a set is written, and the file that comes last in each of its parts."""
+
+    write: Callable[[Path, Path], tuple[dict[str, int], list[str]]]
+    last: str = LANDMARKS_FILE
+
+
+SETS = {
+    "raccoon": Photos(write_raccoons, "coco.json"),
+    "faces": Photos(write_faces),
+    "celeba": Photos(write_celeba),
+    "human36m": Photos(write_human36m),
+}
 
 
 def photos(name: str, root: Path) -> tuple[Path, Path]:
@@ -20,9 +40,10 @@ def photos(name: str, root: Path) -> tuple[Path, Path]:
         BoxlessError: the set is not among the data.
     """
     parts = root / name / "train", root / name / "test"
-    if not all((part / "coco.json").exists() for part in parts):
+    if not all((part / SETS[name].last).exists() for part in parts):
         data = os.environ.get("BOXLESS_DATA")
         if not data:
             raise BoxlessError(f"Put the set {name} into a folder, and name that in the variable BOXLESS_DATA.")
-        SETS[name](Path(data) / name, root / name)
+        for problem in SETS[name].write(Path(data) / name, root / name)[1]:
+            logging.getLogger("boxless").warning("left out: %s", problem)
     return parts
