@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boxless.data.crops import Rectangle
+from boxless.data.crops import Rectangle, cut
 from boxless.data.images import UnreadableImage, to_tensor
 from boxless.data.landmarks import LANDMARKS_FILE, Marked, write_landmarks
 from boxless.data.prepared import png_bytes
@@ -105,15 +105,11 @@ def _cut_out(
 ) -> tuple[torch.Tensor, NDArray[np.float64]]:
     """The square around the mask, on black where it reaches over the border, and the joints in it."""
     square = square_around(mask)
-    height, width = mask.shape
-    canvas = pixels.new_zeros(3, square.height, square.width)
-    top, left = max(square.top, 0), max(square.left, 0)
-    bottom, right = min(square.top + square.height, height), min(square.left + square.width, width)
-    canvas[:, top - square.top : bottom - square.top, left - square.left : right - square.left] = pixels[
-        :, top:bottom, left:right
-    ]
+    side = square.width
+    around = torch.nn.functional.pad(pixels, (side, side, side, side))
+    canvas = cut(around, Rectangle(square.left + side, square.top + side, side, side))
     shown = torch.nn.functional.interpolate(canvas[None], (SIDE, SIDE), mode="bilinear", antialias=True)[0]
-    scale = SIDE / square.width
+    scale = SIDE / side
     moved = centers_to_fitted(torch.from_numpy(points - [square.left, square.top]), (scale, scale))
     return shown, moved.numpy()
 

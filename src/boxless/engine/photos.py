@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from boxless.data.celeba import write_celeba
 from boxless.data.faces import write_faces
-from boxless.data.human36m import write_human36m
 from boxless.data.landmarks import LANDMARKS_FILE
 from boxless.data.raccoon import write_raccoons
 from boxless.errors import BoxlessError
@@ -24,8 +22,6 @@ class Photos(NamedTuple):
 SETS = {
     "raccoon": Photos(write_raccoons, "coco.json"),
     "faces": Photos(write_faces),
-    "celeba": Photos(write_celeba),
-    "human36m": Photos(write_human36m),
 }
 
 
