@@ -53,7 +53,7 @@ def draw_layers(layers: Layers) -> Image.Image:
 
 
 def draw_owners(layers: Layers, least: float = 0.5) -> Image.Image:
-    """Whose each pixel is, in the colour of the keypoint's number: of the highest alpha, if it is at least ``least``."""
+    """Whose each pixel is, in the colour of the keypoint's number: of the highest alpha that is at least ``least``."""
     owner = layers.alphas.argmax(axis=0)
     colors = np.array([kind_color(number) for number in range(len(layers.alphas))]) / 255
     seen = layers.alphas.max(axis=0) >= least

@@ -180,7 +180,7 @@ class TuskTraining(TrainingModule):
         self.model.prototypes.copy_(first_prototypes(among, self.model.config.prototypes, draws))
 
     def _kmeans(self, descriptors: Tensor) -> Tensor:
-        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors; in a joint step to the prototypes too."""
+        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors; in a joint step to prototypes too."""
         measure = l2_distances if self.settings.cluster_measure == "distance" else mean_square_distances
         prototypes = self.model.prototypes
         distances = measure(descriptors, prototypes.detach() if self.settings.prototype_steps else prototypes)
