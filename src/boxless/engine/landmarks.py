@@ -18,7 +18,7 @@ from boxless.methods.tusk.untrained import untrained
 from boxless.metrics.landmarks import landmark_error
 from boxless.ops.landmarks import keypoint_inputs, ridge_map
 
-RIDGE = 0.01  # of coordinates in shares of the image's longer side, for each of the images fitted on together
+RIDGE = 0.01  # of coordinates in shares of the image's longer side: what few images tell counts for little less
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def _regressed(model: Tusk, known: Landmarks, test: Landmarks) -> tuple[NDArray[
     """The landmarks of the test images (N, T, 2), by the regressor that the known ones give; the keypoints there."""
     (of_known, sides, _), (of_test, test_sides, found) = _inputs(model, known), _inputs(model, test)
     targets = torch.from_numpy(known.points).flatten(1) / sides
-    regressed = of_test @ ridge_map(of_known, targets, RIDGE * len(known)) * test_sides
+    regressed = of_test @ ridge_map(of_known, targets, RIDGE) * test_sides
     return regressed.view(test.points.shape).numpy(), found
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.data.images import to_tensor
@@ -20,7 +21,8 @@ from boxless.report.contents import Kinds, LandmarkPictures, Layers, MarkedImage
 from boxless.report.kind_plots import FEWEST_POINTS, MOST_POINTS, tsne
 from boxless.report.verdicts import judge
 
-LEAST_SIDE, MOST_SIDE = 32, 128  # of a prototype's picture, in pixels
+LEAST_SIDE = 32  # of a prototype's picture, in pixels
+MOST_SIDE = 256  # of the image that it is cut from
 FACES, COLLAGE = 8, (2, 3)  # pictures of landmarks; rows and columns of images in one
 
 
@@ -32,8 +34,8 @@ def kinds_of(evaluation: Evaluation, detector: Detector) -> Kinds | None:
     labels = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in found)])
     scores = np.concatenate([np.zeros(0), *(one.scores for one in found)])
     config = detector.config
-    side = round(min(max(2 * config.object_size, LEAST_SIDE), MOST_SIDE))
-    pictures = prototypes_alone(detector, (side, side), float(np.median(scores)) if len(scores) else 1.0).images
+    size = _seen_size(evaluation.predicted, config.max_side)
+    pictures = prototypes_alone(detector, size, float(np.median(scores)) if len(scores) else 1.0).images
     groups, group_names = _groups(evaluation, found, detector)
     chosen = np.unique(np.linspace(0, len(labels) - 1, MOST_POINTS).astype(np.int64)) if len(labels) else labels
     places = None
@@ -43,7 +45,7 @@ def kinds_of(evaluation: Evaluation, detector: Detector) -> Kinds | None:
     return Kinds(
         names=[config.class_names[c] if config.named else "" for c in detector.class_of.tolist()],
         counts=np.bincount(labels, minlength=config.prototypes),
-        pictures=pictures,
+        pictures=_middle(pictures, round(max(2 * config.object_size, LEAST_SIDE))),
         places=None if places is None else places[: len(chosen)],
         groups=groups[chosen],
         group_names=group_names,
@@ -51,7 +53,20 @@ def kinds_of(evaluation: Evaluation, detector: Detector) -> Kinds | None:
     )
 
 
-def _groups(evaluation: Evaluation, found: list[Instances], detector: Tusk) -> tuple[np.ndarray, list[str]]:  # type: ignore[type-arg]
+def _seen_size(found: list[Instances], max_side: int | None) -> tuple[int, int]:
+    """Height and width of the first image as the network saw it, at most ``MOST_SIDE``: it decodes what it knows."""
+    height, width = next((one.image_size for one in found if one.image_size is not None), (MOST_SIDE, MOST_SIDE))
+    share = min(1.0, min(MOST_SIDE, max_side or MOST_SIDE) / max(height, width))
+    return max(1, round(share * height)), max(1, round(share * width))
+
+
+def _middle(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """The square in the middle of pictures (M, H, W, C), where they are larger."""
+    top, left = (max(0, (length - side) // 2) for length in pictures.shape[1:3])
+    return pictures[:, top : top + side, left : left + side]
+
+
+def _groups(evaluation: Evaluation, found: list[Instances], detector: Tusk) -> tuple[NDArray[np.int64], list[str]]:
     """What each keypoint is: the true class of the object at its place where classes are known, else its prototype."""
     if evaluation.detection is None or len(evaluation.class_names) < 2:
         names = [f"kind {kind}" for kind in range(detector.config.prototypes)]
@@ -124,10 +139,13 @@ def _collage(evaluation: LandmarkEvaluation, model: Tusk) -> MarkedImage | None:
         return None
     whole = torch.cat([torch.cat(images[row * columns : (row + 1) * columns], dim=2) for row in range(rows)], dim=1)
     larger, side = copy(model), model.config.max_side
-    larger.config = replace(model.config, max_side=None if side is None else side * max(rows, columns))
+    if side is not None:
+        side = round(side * max(whole.shape[1:]) / max(images[0].shape[1:]))
+    larger.config = replace(model.config, max_side=side)
     found = larger.detect(whole, k=len(images) * model.config.instances)
     return MarkedImage("several images in one", _pixels(whole), with_prototypes(model, [found])[0])
 
 
-def _pixels(image: Tensor) -> np.ndarray:  # type: ignore[type-arg]
-    return image.permute(1, 2, 0).numpy()
+def _pixels(image: Tensor) -> NDArray[np.float32]:
+    pixels: NDArray[np.float32] = image.permute(1, 2, 0).numpy()
+    return pixels

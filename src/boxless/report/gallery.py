@@ -70,15 +70,11 @@ def _steps(example: Example, rebuilt: Rebuilt, detections: str, heatmap: str) ->
     def shown(image: ImageArray, title: str) -> str:
         return embedded_picture(draw_image(image, longest_side=LONGEST_SIDE), f"{title} of {example.name}")
 
-    parts = {
-        "input": shown(example.image, "input"),
-        "detections": detections,
-        "synthesis": shown(rebuilt.image, "synthesis"),
-        "heatmap": heatmap,
-    }
+    parts = {"input": shown(example.image, "input"), "detections": detections}
     if example.kinds is not None:
         picture = draw_kinds(example.image, example.kinds, longest_side=LONGEST_SIDE)
         parts["kinds"] = embedded_picture(picture, f"kinds of {example.name}")
+    parts |= {"synthesis": shown(rebuilt.image, "synthesis"), "heatmap": heatmap}
     if example.layers is not None:
         parts["masks"] = embedded_picture(draw_owners(example.layers), f"masks of {example.name}")
     tiles = "".join(f"<div>{picture}<small>{name}</small></div>" for name, picture in parts.items() if picture)

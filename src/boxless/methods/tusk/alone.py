@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.methods.tusk.model import Keypoints, Tusk
+from boxless.methods.tusk.networks import unit
 
 AT_ONCE = 16  # keypoints that are decoded together
 
@@ -27,7 +28,7 @@ def prototypes_alone(model: Tusk, size: tuple[int, int], score: float) -> Alone:
         size: height and width of the map, in pixels that the network sees.
         score: of the keypoint, in [0, 1].
     """
-    prototypes = model.prototypes.detach()
+    prototypes = unit(model.prototypes.detach())
     middle = prototypes.new_tensor([(size[1] - 1) / 2, (size[0] - 1) / 2]).expand(len(prototypes), 2)
     return _decoded(model, middle, prototypes, prototypes.new_full((len(prototypes),), score), size)
 
