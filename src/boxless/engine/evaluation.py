@@ -190,7 +190,7 @@ def evaluate(
             "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
         }
-        if isinstance(source, Scenes) and source.attributes:
+        if isinstance(source, Scenes) and source.attributes and detector.knows_classes:
             known["attributes"] = attribute_accuracies(known["confusion"], source.attributes)
     return Evaluation(
         class_names=class_names,

@@ -72,8 +72,8 @@ def _steps(example: Example, rebuilt: Rebuilt, detections: str, heatmap: str) ->
 
     parts = {"input": shown(example.image, "input"), "detections": detections}
     if example.kinds is not None:
-        picture = draw_kinds(example.image, example.kinds, longest_side=LONGEST_SIDE)
-        parts["kinds"] = embedded_picture(picture, f"kinds of {example.name}")
+        numbered = draw_kinds(example.image, example.kinds, longest_side=LONGEST_SIDE)
+        parts["kinds"] = embedded_picture(numbered, f"kinds of {example.name}")
     parts |= {"synthesis": shown(rebuilt.image, "synthesis"), "heatmap": heatmap}
     if example.layers is not None:
         parts["masks"] = embedded_picture(draw_owners(example.layers), f"masks of {example.name}")

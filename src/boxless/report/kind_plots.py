@@ -75,8 +75,10 @@ def plot_map(kinds: Kinds, dark: bool = False) -> bytes:
             own = places[kinds.groups == group]
             color = ink["faint"] if group < 0 else css(kind_color(group))
             name = "not matched" if group < 0 else one_line(kinds.group_names[group], 14)
-            axes.scatter(*own.T, s=9, color=color, linewidths=0, label=name)
-        axes.scatter(*centers.T, s=46, marker="x", color=ink["ink"], linewidths=1.6, label="prototype")
+            axes.scatter(own[:, 0], own[:, 1], s=9, color=color, linewidths=0, label=name)
+        axes.scatter(
+            centers[:, 0], centers[:, 1], s=46, marker="x", color=ink["ink"], linewidths=1.6, label="prototype"
+        )
         if len(present) <= MOST_NAMED:
             axes.legend(frameon=False, labelcolor=ink["ink"], fontsize=7.5, loc="center left", bbox_to_anchor=(1, 0.5))
         axes.set(xticks=[], yticks=[], aspect="equal")

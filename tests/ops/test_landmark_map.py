@@ -43,7 +43,7 @@ def test_landmarks_that_are_sums_of_keypoints_are_regressed_and_there_is_no_bias
     centers, kinds, _ = keypoints(batch=200, k=2, number=1)
     inputs = keypoint_inputs(centers, kinds, torch.ones(200, 2, dtype=torch.bool), 1)
     middle = centers.mean(dim=1).double()
-    assert (inputs @ ridge_map(inputs, middle, 1e-6) - middle).abs().max() < 1e-6
+    assert (inputs @ ridge_map(inputs, middle, 1e-6) - middle).abs().max() < 1e-4
     centered = inputs - inputs.mean(dim=0)
     assert (centered @ ridge_map(centered, torch.full((200, 1), 50.0), 1e-6)).abs().max() < 1e-6
 
