@@ -17,9 +17,9 @@ from boxless.methods.tusk.alone import layers_alone, prototypes_alone
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.naming import with_prototypes
 from boxless.metrics.landmarks import landmark_error
+from boxless.metrics.matching import match_by_center
 from boxless.report.contents import Kinds, LandmarkPictures, Layers, MarkedImage, Rebuilt
 from boxless.report.kind_plots import FEWEST_POINTS, MOST_POINTS, tsne
-from boxless.report.verdicts import judge
 
 LEAST_SIDE = 32  # of a prototype's picture, in pixels
 MOST_SIDE = 256  # of the image that it is cut from
@@ -67,15 +67,14 @@ def _middle(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def _groups(evaluation: Evaluation, found: list[Instances], detector: Tusk) -> tuple[NDArray[np.int64], list[str]]:
-    """What each keypoint is: the true class of the object at its place where classes are known, else its prototype."""
+    """What each keypoint is: the class of the object in whose box it lies where classes are known, else its prototype."""
     if evaluation.detection is None or len(evaluation.class_names) < 2:
         names = [f"kind {kind}" for kind in range(detector.config.prototypes)]
         return np.concatenate([np.zeros(0, np.int64), *(one.labels for one in found)]), names
     groups = []
     for predicted, true in zip(evaluation.predicted, evaluation.true, strict=True):
-        verdicts, own = judge(predicted, true), np.full(len(predicted), -1)
-        for pairs in (verdicts.right, verdicts.mistaken):
-            own[pairs[:, 0]] = true.labels[pairs[:, 1]]
+        pairs, own = match_by_center(predicted, true), np.full(len(predicted), -1)
+        own[pairs[:, 0]] = true.labels[pairs[:, 1]]
         groups.append(own)
     return np.concatenate([np.zeros(0, np.int64), *groups]), list(evaluation.class_names)
 

@@ -12,18 +12,20 @@ from boxless.report.pictures import LONGEST_SIDE, ImageArray, draw_image
 from boxless.report.reconstruction import draw_patches
 
 
-def draw_kinds(image: ImageArray, found: Instances, longest_side: int = LONGEST_SIDE) -> Image.Image:
+def draw_kinds(
+    image: ImageArray, found: Instances, scale: int | None = None, longest_side: int = LONGEST_SIDE
+) -> Image.Image:
     """An image with a numbered disc at each keypoint, in the colour of its kind.
 
     Args:
         image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
         found: keypoints; labels are kinds.
-        longest_side: what a large image is shrunk to, in pixels.
+        scale, longest_side: see ``draw_detections``.
 
     Raises:
         BoxlessError: the image is of another shape or range.
     """
-    picture = draw_image(image, longest_side=longest_side)
+    picture = draw_image(image, scale, longest_side)
     Marker(picture).numbered(_places(found.centers, image, picture), found.labels, [str(k) for k in found.labels])
     return picture
 

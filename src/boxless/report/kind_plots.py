@@ -81,7 +81,8 @@ def plot_map(kinds: Kinds, dark: bool = False) -> bytes:
         )
         if len(present) <= MOST_NAMED:
             axes.legend(frameon=False, labelcolor=ink["ink"], fontsize=7.5, loc="center left", bbox_to_anchor=(1, 0.5))
-        axes.set(xticks=[], yticks=[], aspect="equal")
+        axes.set(xticks=[], yticks=[])
+        axes.set_aspect("equal", adjustable="datalim")
         axes.spines[:].set_visible(False)
 
-    return svg_of((5.2, 4.2), draw, dark)
+    return svg_of((5.6, 3.8), draw, dark)

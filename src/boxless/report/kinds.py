@@ -58,10 +58,11 @@ def landmarks(report: Report) -> str:
             "Left: keypoints, by the number and colour of their kind. Right: landmarks that are regressed from them "
             "(green), as they are (yellow), and the way between. From good to bad."
         ),
-        f'<div class="grid">{cards}</div>',
+        f'<div class="grid wide">{cards}</div>',
     ]
     if found.collage is not None:
-        picture = draw_kinds(found.collage.image, found.collage.keypoints, longest_side=COLLAGE_SIDE)
+        scale = max(1, COLLAGE_SIDE // max(found.collage.image.shape[:2]))
+        picture = draw_kinds(found.collage.image, found.collage.keypoints, scale)
         parts += [
             "<h3>Several images in one</h3>",
             note(f"The same model, asked for {len(found.collage.keypoints)} keypoints."),

@@ -14,7 +14,7 @@ class Marker:
     """Draws marks, each with a dark edge so that it is seen on any image."""
 
     def __init__(self, picture: Image.Image) -> None:
-        self.draw = ImageDraw.Draw(picture)
+        self.draw, self.size = ImageDraw.Draw(picture), picture.size
         self.radius = max(5, round(max(picture.size) / 55))
         self.line = max(2, round(self.radius / 2.5))
         self.dot = max(2, round(max(picture.size) / 160))
@@ -26,7 +26,7 @@ class Marker:
 
     def numbered(self, places: NDArray[np.float64], kinds: NDArray[np.int64], names: Sequence[str]) -> None:
         """Discs in the colours of kinds, with their names in them."""
-        radius = round(1.7 * self.radius)
+        radius = 10 + round(max(self.size) / 100)
         font = label_font(round(1.5 * radius))
         for place, kind, name in zip(places.tolist(), kinds.tolist(), names, strict=True):
             color = kind_color(kind)

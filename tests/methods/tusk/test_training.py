@@ -151,7 +151,8 @@ def test_a_step_is_the_paper_s(prototype_steps: int) -> None:
     trained(training, steps)
     told = by_hand(training, hand, steps)
     for name in told[0]:
-        assert noted[f"loss/{name}"] == pytest.approx([each[name] for each in told], rel=2e-4), name
+        near = 1e-3 if name == "wasserstein" else 2e-4  # short features are not quite of length 1 when they are scaled
+        assert noted[f"loss/{name}"] == pytest.approx([each[name] for each in told], rel=near), name
     assert len(noted["loss/wasserstein"]) == 2 * (prototype_steps or 1)
     torch.testing.assert_close(training.model.prototypes, hand.prototypes, rtol=0, atol=1e-2)  # steps are of 0.1
     torch.testing.assert_close(training.model.center, hand.center, rtol=0, atol=1e-4)
