@@ -67,7 +67,7 @@ def _middle(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def _groups(evaluation: Evaluation, found: list[Instances], detector: Tusk) -> tuple[NDArray[np.int64], list[str]]:
-    """What each keypoint is: the class of the object in whose box it lies where classes are known, else its prototype."""
+    """What each keypoint is: the class of the object in whose box it lies if classes are known, else its prototype."""
     if evaluation.detection is None or len(evaluation.class_names) < 2:
         names = [f"kind {kind}" for kind in range(detector.config.prototypes)]
         return np.concatenate([np.zeros(0, np.int64), *(one.labels for one in found)]), names
