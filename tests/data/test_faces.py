@@ -65,7 +65,7 @@ def test_a_part_that_is_there_stays(tmp_path: Path) -> None:
 
 
 def test_without_the_set_its_source_is_told_and_bad_rows_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BoxlessError, match="for research"):
+    with pytest.raises(BoxlessError, match="research use"):
         write_faces(tmp_path, tmp_path / "out")
     source = release(tmp_path / "set", ["A_0.jpg"], [])
     (source / "test_keypoints.csv").write_text("file,x0,y0\nB_0.jpg,1,2\n")

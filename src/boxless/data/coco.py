@@ -5,13 +5,14 @@ pixel's centre. A centre is therefore left + width / 2 - 0.5, and the way out ad
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from boxless.data.attributes import Attributes, attributes_from
 from boxless.data.bad_rows import bad_rows
 from boxless.data.files import write_atomically
 from boxless.errors import BoxlessError
@@ -30,11 +31,13 @@ class CocoFile:
         path: of the file.
         class_names: in the order of COCO's category ids, whatever their gaps: ours count from 0.
         images: file name and instances of each image, those without any too; scores are one.
+        attributes: of classes that combine some, see ``boxless.data.attributes``.
     """
 
     path: Path
     class_names: tuple[str, ...]
     images: list[tuple[str, Instances]]
+    attributes: Attributes = field(default_factory=dict)
 
 
 def find_coco(folder: Path) -> CocoFile | None:
@@ -68,17 +71,22 @@ def read_coco(path: Path) -> CocoFile:
     return _parsed(path, document)
 
 
-def write_coco(path: Path, images: Sequence[tuple[str, Instances]]) -> None:
+def write_coco(
+    path: Path, images: Sequence[tuple[str, Instances]], attributes: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """Write a whole COCO file, with scores; image and annotation ids count from 1, category ids are the class ids.
 
     Args:
         path: of the file; it is written wholly or not at all.
         images: file name and instances of each image; instances know their ``image_size``, and agree in class names.
+        attributes: of classes that combine some, see ``boxless.data.attributes``.
 
     Raises:
         BoxlessError: a file name is given twice, a size is not known, or class names differ.
     """
     document: dict[str, Any] = {"info": {"description": "boxless"}, "licenses": [], "images": [], "annotations": []}
+    if attributes:
+        document["info"]["attributes"] = {name: list(values) for name, values in attributes.items()}
     document["categories"] = [{"id": label, "name": name} for label, name in enumerate(_class_names(images))]
     seen: set[str] = set()
     for image_id, (name, instances) in enumerate(images, start=1):
@@ -146,7 +154,8 @@ def _parsed(path: Path, document: dict[str, list[Any]]) -> CocoFile:
         Instances(box[:, :2], box[:, 2:], labels=classes[place], class_names=names, image_size=sizes[place])
         for place, box in enumerate(np.array(rows, np.float64).reshape(-1, 4) for rows in boxes)
     ]
-    return CocoFile(path, names, [(entry["file_name"], found) for entry, found in zip(images, instances, strict=True)])
+    named = [(entry["file_name"], found) for entry, found in zip(images, instances, strict=True)]
+    return CocoFile(path, names, named, attributes_from(document.get("info"), names))
 
 
 def _entries(document: dict[str, list[Any]], key: str, name: str, problems: list[str]) -> list[dict[str, Any]]:

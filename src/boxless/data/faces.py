@@ -25,10 +25,7 @@ HALVES = {"training": "training_keypoints.csv", "test": "test_keypoints.csv"}
 LANDMARKS = 68
 EYES = (slice(36, 42), slice(42, 48))
 EVERY = 5  # one person in so many is tested on
-SOURCE = (
-    "frames of YouTube Faces are had at https://www.cs.tau.ac.il/~wolf/ytfaces/ (for research), "
-    "cut and marked at https://github.com/udacity/P1_Facial_Keypoints"
-)
+SOURCE = "the faces are had at https://github.com/udacity/P1_Facial_Keypoints (frames of YouTube Faces, research use)"
 
 
 @dataclass(frozen=True, eq=False)

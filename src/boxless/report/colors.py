@@ -46,7 +46,7 @@ def kind_color(kind: int) -> Color:
     """The colour of one of many kinds: that of a class, and beyond these, hues that are a golden angle apart."""
     if kind < len(CLASS_COLORS):
         return CLASS_COLORS[kind]
-    red, green, blue = hls_to_rgb(kind * 0.618034 % 1, (0.7, 0.55, 0.4)[kind % 3], 0.75)
+    red, green, blue = hls_to_rgb((kind * 0.381966 + 0.66) % 1, (0.4, 0.55, 0.7)[kind % 3], 0.75)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 

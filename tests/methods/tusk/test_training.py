@@ -16,10 +16,21 @@ from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.hashing import generator, uniforms
 from boxless.data.scenes import Layout, SceneGenerator
+from boxless.hardware import autocast
 from boxless.methods.tusk.config import TuskTrainingConfig
+from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.prototypes import first_prototypes
-from boxless.methods.tusk.training import CENTER_RATE, FIRST, SAMPLES, STRONG, WEAK, WEAK_WARP, TuskTraining
+from boxless.methods.tusk.training import (
+    CENTER_RATE,
+    DRAWN_IMAGES,
+    FIRST,
+    SAMPLES,
+    STRONG,
+    WEAK,
+    WEAK_WARP,
+    TuskTraining,
+)
 from boxless.ops.clustering import mixture_weights, random_projections, sample_prototypes
 from boxless.ops.warp import WarpRange, random_warp, valid_pixels, warp_images
 from tests.engine.bare import fit
@@ -248,8 +259,8 @@ def test_the_kept_model_is_the_average() -> None:
 class TestCalibration:
     """What the kept model learns of the training images at each validation."""
 
-    def training(self, **given: Any) -> TuskTraining:
-        training = training_of(**given)
+    def training(self, settings: TuskTrainingConfig = SETTINGS, **given: Any) -> TuskTraining:
+        training = training_of(settings, **given)
         training.on_train_epoch_start()
         return training
 
@@ -272,6 +283,19 @@ class TestCalibration:
         ]
         training.on_validation_epoch_start()
         torch.testing.assert_close(training.model.center, torch.stack(expected).mean(0).detach(), rtol=0.05, atol=0.02)
+
+    @pytest.mark.parametrize("given", [True, False])
+    def test_boxes_lie_around_what_keypoints_draw_if_so_set(self, given: bool) -> None:
+        training = self.training(replace(SETTINGS, centered_boxes=given, centering=False))
+        model, training._kept = training.model, batches(3, size=16)
+        sums = torch.zeros(4, 3)
+        for image in torch.cat([batch.images for batch in training._kept])[:DRAWN_IMAGES]:
+            with torch.no_grad(), autocast("cpu"):
+                found = model.extract(model.encode(image[None]), 3)
+                sums += content_sums(model, found, (image.shape[1], image.shape[2]))
+        expected = offsets_of(sums) if given else torch.zeros(4, 2)
+        training.on_validation_epoch_start()
+        torch.testing.assert_close(model.offset_of, expected)
 
     @pytest.mark.parametrize("places", [True, False])
     def test_prototypes_get_the_classes_they_lie_on(self, places: bool) -> None:

@@ -103,6 +103,8 @@ class TuskTrainingConfig:
         warp_jitter: of the control points of the thin plate spline, uniform in ± this.
         naming_images: training images, the first of each epoch, by which the confidence is calibrated, and with
             labels also the prototypes named; at most.
+        centered_boxes: without masks, the box of an object lies around the middle of what its keypoint draws, which is
+            seen on training images without labels; the paper's lies around the keypoint.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
@@ -128,6 +130,7 @@ class TuskTrainingConfig:
     warp_shift: float = 0.01
     warp_jitter: float = 0.1
     naming_images: int = 512
+    centered_boxes: bool = True
     averaging: float = 0.998
 
     def __post_init__(self) -> None:

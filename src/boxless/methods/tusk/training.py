@@ -15,6 +15,7 @@ from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.tusk.confidence import least_score
 from boxless.methods.tusk.config import TuskTrainingConfig
+from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.naming import classes_of_prototypes, with_prototypes
@@ -36,6 +37,7 @@ WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
+DRAWN_IMAGES = 32  # by which keypoints are told from the middle of what they draw; as many passes each as keypoints
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -245,16 +247,20 @@ class TuskTraining(TrainingModule):
         super().on_validation_epoch_start()
         if self._kept:
             self._calibrate(self.trained_model)
-            self.model.class_of.copy_(self.trained_model.class_of)
+            for name in ("class_of", "offset_of"):
+                getattr(self.model, name).copy_(getattr(self.trained_model, name))
 
     @torch.no_grad()
     def _calibrate(self, model: Tusk) -> None:
-        """The middle of the features, which lags behind the training; the least score of an object; both by no label.
+        """The middle of the features, which lags behind the training; where objects lie from their keypoints; the least
+        score of an object; all by no label.
 
         Then the names of the prototypes, by the labels that there are.
         """
         if self.settings.centering:
             model.center.copy_(self._middle(model))
+        if self.settings.centered_boxes and not model.config.masks:
+            model.offset_of.copy_(offsets_of(self._content_sums(model)))
         k = model.config.instances
         detected = [one for batch in self._kept for one in model.detect(batch.unpadded(), k=k)]
         if model.config.varying:
@@ -272,6 +278,18 @@ class TuskTraining(TrainingModule):
                 found = model.extract(model.encode(batch.images), model.config.instances, _not_padding(batch)[:, 0])
             means.append(found.features.mean(dim=1))
         return gathered(torch.cat(means).mean(dim=0, keepdim=True)).mean(dim=0)
+
+    def _content_sums(self, model: Tusk) -> Tensor:
+        """(M, 3) of the first of the kept images, of all processes."""
+        sums = torch.zeros(1, model.config.prototypes, 3, device=self.device)
+        left = DRAWN_IMAGES
+        for batch in self._kept:
+            for images, seen in zip(batch.images[:left].split(1), _not_padding(batch)[:left].split(1), strict=True):
+                with autocast(self.device.type):
+                    found = model.extract(model.encode(images), model.config.instances, seen[:, 0])
+                    sums += content_sums(model, found, (images.shape[2], images.shape[3]))
+            left = max(0, left - len(batch.images))
+        return gathered(sums).sum(dim=0)
 
     def _all_scores(self, found: list[Instances], k: int) -> Tensor:
         """(N,) those of all processes, which may have found unequal numbers."""
