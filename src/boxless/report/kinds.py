@@ -17,7 +17,7 @@ def kinds(report: Report) -> str:
         return ""
     bars = embedded_plot(lambda dark: plot_counts(found.counts, found.names, dark), "Share of each kind")
     parts = [
-        note("Each prototype as the only keypoint, in the middle of an empty image, decoded; and what it holds."),
+        note("Each prototype as the only keypoint of an empty image, decoded; and its share of the keypoints."),
         f'<div class="kinds">{"".join(_kind(found, kind) for kind in range(len(found.counts)))}</div>',
         "<h3>Keypoints of each kind</h3>",
         f'<div class="plot">{bars}</div>',

@@ -13,12 +13,13 @@ def image() -> torch.Tensor:
     return torch.rand(1, 20, 24, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_prototype_is_the_only_keypoint_in_the_middle() -> None:
+def test_a_prototype_is_the_only_keypoint_with_its_object_in_the_middle() -> None:
     model = small_model(prototypes=20)
+    model.offset_of[17] = torch.tensor([2.0, -3.0])
     alone = prototypes_alone(model, (20, 24), score=0.5).images
     assert alone.shape == (20, 20, 24, 1)
-    middle = Keypoints(torch.tensor([[[11.5, 9.5]]]), torch.tensor([[0.5]]), torch.zeros(1), torch.ones(1))
-    for number in (0, 17):
+    for number, place in ((0, (11.5, 9.5)), (17, (9.5, 12.5))):
+        middle = Keypoints(torch.tensor([[place]]), torch.tensor([[0.5]]), torch.zeros(1), torch.ones(1))
         with torch.inference_mode():
             expected = model.decode(middle, model.prototypes[number].view(1, 1, -1), (20, 24)).image[0, 0]
         np.testing.assert_allclose(alone[number, :, :, 0], expected, atol=1e-5)

@@ -21,7 +21,7 @@ class Alone(NamedTuple):
 
 
 def prototypes_alone(model: Tusk, size: tuple[int, int], score: float) -> Alone:
-    """Each prototype as the only keypoint, in the middle of an empty map.
+    """Each prototype as the only keypoint of an empty map, so that its object lies in the middle.
 
     Args:
         model: of M prototypes.
@@ -29,8 +29,8 @@ def prototypes_alone(model: Tusk, size: tuple[int, int], score: float) -> Alone:
         score: of the keypoint, in [0, 1].
     """
     prototypes = unit(model.prototypes.detach())
-    middle = prototypes.new_tensor([(size[1] - 1) / 2, (size[0] - 1) / 2]).expand(len(prototypes), 2)
-    return _decoded(model, middle, prototypes, prototypes.new_full((len(prototypes),), score), size)
+    middle = prototypes.new_tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    return _decoded(model, middle - model.offset_of, prototypes, prototypes.new_full((len(prototypes),), score), size)
 
 
 def layers_alone(model: Tusk, image: Tensor) -> Alone:
