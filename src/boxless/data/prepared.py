@@ -43,12 +43,17 @@ def write_folder(root: Path, images: Iterable[Prepared], attributes: Mapping[str
         name = f"{Path(given).stem}.png"
         if name in written:
             raise BoxlessError(f"There are two images {name} for {root}; name them differently.")
-        write_atomically(root / "images" / name, _png((pixels.clamp(0, 1) * 255).round().permute(1, 2, 0)))
+        write_atomically(root / "images" / name, png_bytes(pixels))
         for numbers in segments:
             write_atomically(root / "segments" / name, _png(numbers))
         written[name] = truth
     write_coco(table, list(written.items()), attributes)
     return len(written)
+
+
+def png_bytes(pixels: Tensor) -> bytes:
+    """The file of an image (3, H, W) in [0, 1]."""
+    return _png((pixels.clamp(0, 1) * 255).round().permute(1, 2, 0))
 
 
 def _png(values: Tensor) -> bytes:

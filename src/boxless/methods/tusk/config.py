@@ -80,7 +80,8 @@ class TuskTrainingConfig:
     Attributes:
         rate: Adam's learning rate for the encoder and the decoder.
         prototype_rate: Adam's for the prototypes.
-        prototype_steps: of the prototypes a batch, on the descriptors that its one pass through the encoder gave.
+        prototype_steps: of the prototypes a batch, on the descriptors that its one pass through the encoder gave; 0
+            lets encoder, decoder and prototypes learn in one step of all losses (table 4, without iterative training).
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
         reconstruction_loss: "squares", or "perceptual" by SqueezeNet, for real images with a background (eq. 1).
@@ -136,7 +137,7 @@ class TuskTrainingConfig:
         for name in ("rate", "prototype_rate", "warp_scale", "cluster_strength"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is above 0, not {getattr(self, name)}.")
-        for name in ("prototype_steps", "projections", "naming_images"):
+        for name in ("projections", "naming_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1, not {getattr(self, name)}.")
         for name in NOT_NEGATIVE:
@@ -153,6 +154,7 @@ class TuskTrainingConfig:
 
 
 NOT_NEGATIVE = (
+    "prototype_steps",
     "warmup",
     "cluster_weight",
     "heatmap_weight",

@@ -148,13 +148,20 @@ class TuskTraining(TrainingModule):
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, _feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
+        joint = settings.prototype_steps == 0
+        if joint:
+            losses["wasserstein"] = (settings.cluster_weight, self._wasserstein(descriptors.flatten(0, 1), 0))
         for name, (_, loss) in losses.items():
             self.note(f"loss/{name}", loss)
         self.note("keypoints/score", found.scores)
-        optimizer = self._optimizer(AUTOENCODER)
-        optimizer.zero_grad()
+        optimizers = [self._optimizer(index) for index in ((AUTOENCODER, PROTOTYPES) if joint else (AUTOENCODER,))]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         self.manual_backward(torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
+        if joint:
+            self._normalise_prototypes()
         return descriptors.detach()
 
     def _center(self, features: Tensor) -> Tensor:
@@ -175,27 +182,32 @@ class TuskTraining(TrainingModule):
         self.model.prototypes.copy_(first_prototypes(among, self.model.config.prototypes, draws))
 
     def _kmeans(self, descriptors: Tensor) -> Tensor:
-        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors alone."""
+        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors; in a joint step to prototypes too."""
         measure = l2_distances if self.settings.cluster_measure == "distance" else mean_square_distances
-        distances = measure(descriptors, self.model.prototypes.detach())
+        prototypes = self.model.prototypes
+        distances = measure(descriptors, prototypes.detach() if self.settings.prototype_steps else prototypes)
         return kmeans_loss(self.settings.cluster_strength * distances).mean(dim=1)
 
     def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
-        """P ← a step on L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8).
+        """P ← a step on L_sw. All processes do the same with the same numbers, so no gradient has to be shared."""
+        prototypes, loss = self.model.prototypes, self._wasserstein(descriptors, number)
+        self.note("loss/wasserstein", loss)
+        (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
+        self._optimizer(PROTOTYPES).step()
+        self._normalise_prototypes()
 
-        All processes do the same with the same numbers, so no gradient has to be shared.
-        """
+    def _wasserstein(self, descriptors: Tensor, number: int) -> Tensor:
+        """L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8), by projection."""
         settings, prototypes = self.settings, self.model.prototypes
         draws = generator((SAMPLES, int(self.seed), self.steps_done, number))
         weights = mixture_weights(descriptors, prototypes, settings.mixture_floor)
         samples = sample_prototypes(prototypes, weights, len(descriptors), draws, settings.mixture_variance)
         directions = random_projections(settings.projections, prototypes.shape[1], draws)
-        loss = sliced_wasserstein(descriptors, samples, directions)
-        self.note("loss/wasserstein", loss)
-        (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
-        self._optimizer(PROTOTYPES).step()
-        with torch.no_grad():
-            prototypes.copy_(unit(prototypes))
+        return sliced_wasserstein(descriptors, samples, directions)
+
+    @torch.no_grad()
+    def _normalise_prototypes(self) -> None:
+        self.model.prototypes.copy_(unit(self.model.prototypes))
 
     @torch.no_grad()
     def _watch(self, descriptors: Tensor) -> None:
