@@ -51,11 +51,13 @@ class Folder:
         root: the folder.
         class_names: the name of each class id.
         images: in the order of ``metadata.csv``, or else of the COCO file.
+        in_reading_order: the objects of each image come in the order in which they are read.
     """
 
     root: Path
     class_names: tuple[str, ...]
     images: list[LabelledImage]
+    in_reading_order: bool = False
 
 
 def read_folder(
@@ -98,7 +100,7 @@ def read_folder(
         LabelledImage(path, _labels(count, ids), _relabelled(truths[path], ids) if path in truths else None)
         for path, count in counts.items()
     ]
-    return Folder(root, tuple(class_names), images)
+    return Folder(root, tuple(class_names), images, coco is not None and coco.in_reading_order)
 
 
 def check_images(folder: Folder) -> tuple[Folder, list[str]]:

@@ -13,7 +13,7 @@ from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
 
-def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]]) -> int:
+def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]], in_reading_order: bool = False) -> int:
     """Write ``images/*.png`` and ``coco.json``, so that ``boxless.data.folder.read_folder`` reads them.
 
     ``coco.json`` comes last: a folder without it is not finished. Of the images one at a time is in memory.
@@ -22,6 +22,7 @@ def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]]) ->
         root: of the folder, which is made; there must be no ``coco.json`` in it yet.
         images: file name (its suffix becomes ``.png``), pixels (3, H, W) in [0, 1], and objects with ``image_size``;
             all agree in class names.
+        in_reading_order: said in the file, of the objects of each image.
 
     Returns:
         How many images were written.
@@ -39,7 +40,7 @@ def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]]) ->
             raise BoxlessError(f"There are two images {name} for {root}; name them differently.")
         write_atomically(root / "images" / name, _png(pixels))
         written[name] = truth
-    write_coco(table, list(written.items()))
+    write_coco(table, list(written.items()), in_reading_order)
     return len(written)
 
 

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from boxless.data.raccoon import write_raccoons
+from boxless.data.svhn_crops import write_svhn_crops
 from boxless.errors import BoxlessError
 
-SETS = {"raccoon": write_raccoons}
+SETS = {"raccoon": write_raccoons, "svhn": write_svhn_crops}
 
 
 def photos(name: str, root: Path) -> tuple[Path, Path]:
