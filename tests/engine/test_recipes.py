@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.svhn_files import small_svhn
 
+from boxless.data.svhn_crops import write_svhn_crops
 from boxless.engine.module import TrainingModule
 from boxless.engine.recipe import Recipe, read_recipe, recipe_names
 from boxless.engine.run import build
@@ -33,6 +35,8 @@ def test_a_recipe_takes_a_step(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     )
     if recipe.method == "mist-backbone":
         recipe = without_network(recipe, tmp_path)
+    if recipe.data.layout == "svhn":
+        recipe = on_small_numbers(recipe, tmp_path, monkeypatch)
     torch.manual_seed(0)
     module, _ = build(recipe)
     source, _, _ = training_sources(recipe.data, 0, channels=recipe.model.get("channels", 1), max_side=None)
@@ -69,6 +73,14 @@ def without_network(recipe: Recipe, root: Path) -> Recipe:
         model=recipe.model | {"backbone": "squeezenet", "shorter_edge": 64},
         training=recipe.training | {"pretrained": False},
     )
+
+
+def on_small_numbers(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """The recipe on a small SVHN; where it learns from a folder, on that of its crops."""
+    monkeypatch.setenv("BOXLESS_DATA", str(root))
+    write_svhn_crops(small_svhn(root / "svhn"), root / "crops")
+    folder = None if recipe.data.folder is None else str(root / "crops" / "train")
+    return replace(recipe, data=replace(recipe.data, folder=folder))
 
 
 def test_the_recipes_of_the_papers_tables_are_there() -> None:

@@ -95,7 +95,7 @@ class Mixed:
         ]
         if len({part.images.shape[1:] for part in parts}) > 1:
             raise BoxlessError(
-                f"The images of {self.images.folder.root} are not of the size of the scenes to mix them with; resize them."
+                f"The images of {self.images.folder.root} are not as large as the scenes to mix them with; resize them."
             )
         labels = _padded([row for part in parts for row in part.labels], -1)
         return Batch(torch.cat([part.images for part in parts]), labels)

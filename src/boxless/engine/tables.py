@@ -249,7 +249,7 @@ TABLES = {
         ),
         Table(
             "mcmil-svhn",
-            "MCMIL, section 5.3: house numbers read, 256 real ones of SVHN's test images, learned from which digits are there",
+            "MCMIL, section 5.3: 256 real house numbers of SVHN's test set read, learned from which digits are there",
             {
                 "sequence_error": "sequences read wrong",
                 "column_sequence_error": "by the paper's rule of columns",
