@@ -32,7 +32,6 @@ class Numbers:
     """A source whose images tell their index by their label."""
 
     class_names = ("any",)
-
     in_reading_order = False
 
     def __init__(self, size: int) -> None:
