@@ -47,3 +47,7 @@ def test_a_model_that_learned_from_a_folder_asks_for_other_images(
         (run / name).write_bytes((scenes_run / name).read_bytes())
     (run / "config.yaml").write_text(f"method: mist-classify\ndata: {{folder: {folder}}}\n")
     assert "by --data FOLDER" in fails("evaluate", str(run))
+
+
+def test_landmarks_need_images_to_test_them_on(scenes_run: Path, fails: Callable[..., str]) -> None:
+    assert "--data FOLDER" in fails("evaluate", str(scenes_run), "--landmarks", "faces/train")

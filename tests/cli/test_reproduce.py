@@ -10,11 +10,13 @@ import pytest
 from boxless import evaluate
 from boxless.cli import reproduce
 from boxless.cli.main import main
+from boxless.data.faces import is_tested
 from boxless.engine.recipe import read_recipe
 from boxless.engine.records import read_record
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES, Experiment, Row, Table
 from boxless.report.results import BEGIN, END, with_tables
+from tests.data.faces_files import PERSONS, release
 from tests.data.svhn_files import small_svhn
 from tests.data.voc_files import annotation, entry
 
@@ -230,6 +232,37 @@ def raccoons(root: Path, **parts: dict[str, list[tuple[int, int, int, int]]]) ->
             annotation(root, name, *(entry("raccoon", box) for box in texts), size=(96, 64))
             lines += [f"{name}.jpg,96,64,raccoon,{','.join(box)}" for box in texts]
         (root / "data" / f"{part}_labels.csv").write_text("\n".join(lines) + "\n")
+
+
+FACES = """
+method: tusk
+data: {folder: faces/train, validation_share: 0.2}
+model: {instances: 2, prototypes: 3, channels: 3, net_channels: [4, 6], descriptor_size: 4, max_side: 32}
+training: {prototype_steps: 1, naming_images: 4}
+run: {steps: 1, steps_per_epoch: 1, batch_size: 2, compile: false}
+"""
+
+
+def test_landmarks_of_faces_stand_beside_an_untrained_network_and_the_mean_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
+    release(tmp_path / "data" / "faces", [f"{person}_0.jpg" for person in PERSONS], [])
+    (tmp_path / "faces.yaml").write_text(FACES)
+    experiment = Experiment("faces", "faces.yaml", photos="faces")
+    kinds = {"TUSK": "", "untrained": "untrained_", "mean": "mean_"}
+    rows = tuple(Row(name, "faces", name, experiment, without_learning=prefix) for name, prefix in kinds.items())
+    table = Table("faces", "Faces", {"landmark_error": "error"}, rows, errors=("landmark_error",))
+    monkeypatch.setattr(reproduce, "TABLES", {"faces": table})
+    assert main(["reproduce", "faces", "--train", "--results", str(tmp_path)]) == 0
+    recorded = read_result(tmp_path, "faces")
+    assert recorded is not None
+    fitted_on = [name for name in PERSONS if not is_tested(f"{name}_0.jpg")]
+    assert recorded.metrics["landmark_images_fitted_on"] == len(fitted_on)
+    printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for name, prefix in kinds.items():
+        assert f"faces {name} {100 * recorded.metrics[f'{prefix}landmark_error']:.2f} - - -" in printed
 
 
 def test_without_the_photos_their_place_is_told(

@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from boxless.data.attributes import combinations
 from boxless.data.batch import Batch
+from boxless.data.prepared import write_folder
 from boxless.engine.evaluation import evaluate
 from boxless.engine.recipe import DataConfig
 from boxless.engine.truth import truths_of
 from boxless.errors import BoxlessError
+from boxless.instances import Instances
 from tests.engine.told import Told
 from tests.methods.mist.small import spots, spotting_model
 
@@ -104,6 +108,40 @@ def test_an_image_without_objects_keeps_nothing_of_what_is_found_in_it(tmp_path:
     (tmp_path / "metadata.csv").write_text("file_name,labels\nempty.png,")
     result = evaluate(Told({(11, 13): [(0, 3, 3)]}), tmp_path, k="true")
     assert [len(one) for one in result.predicted] == [0]
+
+
+class Drawing(Told):
+    """Draws the masks that it is told, by the size of the image."""
+
+    draws_masks = True
+    masks: dict[tuple[int, int], NDArray[np.int64]]
+
+    def segments(self, images: list[Tensor]) -> list[NDArray[np.int64]]:
+        return [self.masks[image.shape[1], image.shape[2]] for image in images]
+
+
+def test_masks_and_attributes_of_a_folder_of_scenes(tmp_path: Path) -> None:
+    """Two images of their own size: in one the masks are right, in the other there is but one for two objects.
+
+    Of the four objects three are found, by their centre, for the boxes fit badly; one of them in the wrong colour.
+    """
+    attributes = {"shape": ("square", "disk"), "color": ("red", "green")}
+    names = combinations(attributes)
+    places = [[10, 8], [30, 15]]
+    prepared = []
+    model = Drawing({(25, 40): [(0, 10, 8), (3, 30, 15)], (30, 36): [(0, 11, 9), (3, 30, 26)]}, class_names=names)
+    model.masks = {}
+    for name, size in (("a.png", (25, 40)), ("b.png", (30, 36))):
+        numbers = torch.zeros(size, dtype=torch.int64)
+        numbers[6:11, 8:13], numbers[13:18, 28:33] = 1, 2
+        objects = Instances(places, [(12, 12)] * 2, labels=[0, 2], class_names=names, image_size=size)
+        prepared.append((name, torch.zeros(3, *size), objects, numbers))
+        model.masks[size] = (numbers + 4).numpy() if name == "a.png" else np.zeros(size, np.int64)
+    write_folder(tmp_path / "scenes", prepared, attributes)
+    found = evaluate(model, tmp_path / "scenes").metrics()
+    assert found["ari"] == pytest.approx((1.0 + 0.0) / 2)
+    assert (found["shape"], found["color"]) == (3 / 4, 2 / 4)
+    assert found["localization"] == 0.0
 
 
 def test_k_and_threshold_are_passed_on(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Batches: which images, in what order, for whom."""
 
 import json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -337,6 +338,55 @@ def test_training_sees_labels_and_no_places(tmp_path: Path) -> None:
     assert batch.centers is None
     assert batch.sizes is None
     assert batch.counts(2).tolist() == [[1, 1], [0, 0]]
+
+
+def test_what_was_learned_without_labels_is_named_by_places_where_all_images_have_them(tmp_path: Path) -> None:
+    """And never sees the object of each pixel, which is for tests alone."""
+    (folder(tmp_path) / "segments").mkdir()
+    for name, (width, height) in SIZES.items():
+        Image.new("L", (width, height)).save(tmp_path / "segments" / name)
+    data = DataConfig(folder=str(tmp_path), validation_share=0.4)
+    for places in (False, True):
+        train, _, _ = training_sources(data, 0, 1, None, places=places)
+        batch = train.batch(torch.arange(len(train)))
+        assert (batch.centers is not None) == places
+        assert batch.segments is None
+    (tmp_path / "metadata.csv").write_text((tmp_path / "metadata.csv").read_text() + "\nmore.png,a\nagain.png,a")
+    for name in ("more.png", "again.png"):  # one of them at least is learned from
+        Image.new("L", (9, 9)).save(tmp_path / name)
+    train, _, _ = training_sources(replace(data, validation_share=0.1), 0, 1, None, places=True)
+    assert train.batch(torch.arange(1)).centers is None
+
+
+def test_the_object_of_each_pixel_goes_with_its_image(tmp_path: Path) -> None:
+    """Padded as the image is; where it is shrunk, a pixel takes the nearest: 80×60 to 40×30 the second of each four."""
+    (folder(tmp_path) / "segments").mkdir()
+    rng = np.random.default_rng(1)
+    numbers = {name: rng.integers(0, 5, (height, width), np.uint8) for name, (width, height) in SIZES.items()}
+    for name, values in numbers.items():
+        Image.fromarray(values).save(tmp_path / "segments" / name)
+    source = images_of(tmp_path)
+    segments = source.batch(in_order(source, "wide.png", "tall.png")).segments
+    assert segments is not None
+    for own, name in zip(segments.numpy(), ("wide.png", "tall.png"), strict=True):
+        height, width = numbers[name].shape
+        np.testing.assert_array_equal(own[:height, :width], numbers[name])
+        assert own.sum() == numbers[name].sum()
+    small = images_of(tmp_path, max_side=40)
+    segments = small.batch(in_order(small, "large.png")).segments
+    assert segments is not None
+    np.testing.assert_array_equal(segments[0], numbers["large.png"][1::2, 1::2])
+    (tmp_path / "segments" / "tall.png").unlink()
+    source = images_of(tmp_path)
+    assert source.batch(in_order(source, "wide.png", "tall.png")).segments is None
+
+
+def test_segments_of_another_size_are_refused(tmp_path: Path) -> None:
+    (folder(tmp_path) / "segments").mkdir()
+    Image.new("L", (25, 40)).save(tmp_path / "segments" / "wide.png")
+    source = images_of(tmp_path)
+    with pytest.raises(BoxlessError, match=r"segments.wide\.png has not as many pixels as its image, 40×25"):
+        source.batch(in_order(source, "wide.png"))
 
 
 def test_without_boxes_there_are_no_places(tmp_path: Path) -> None:

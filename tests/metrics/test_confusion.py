@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.metrics.confusion import confusion_matrix
+from boxless.metrics.prototypes import prototype_contingency
 
-from .random_scenes import CLASSES, scenes, slow_iou_pairs
+from .random_scenes import CLASSES, scenes, slow_center_pairs, slow_iou_pairs
 
 SEEDS = st.integers(0, 10_000)
 
@@ -25,6 +26,23 @@ def test_the_matrix_is_that_of_plain_loops(seed: int) -> None:
         for j in set(range(len(truth))) - {j for _, j in pairs}:
             expected[truth.labels[j], CLASSES] += 1
     np.testing.assert_array_equal(confusion_matrix(predicted, true, CLASSES), expected)
+
+
+@given(SEEDS)
+def test_without_a_threshold_a_prediction_goes_with_the_truth_that_its_centre_lies_in(seed: int) -> None:
+    predicted, true = scenes(seed, 4)
+    pairs = [
+        (truth.labels[j], found.labels[i])
+        for found, truth in zip(predicted, true, strict=True)
+        for i, j in slow_center_pairs(found, truth)
+    ]
+    expected = np.zeros((CLASSES, CLASSES), int)
+    for pair in pairs:
+        expected[pair] += 1
+    matrix = confusion_matrix(predicted, true, CLASSES, threshold=None)
+    np.testing.assert_array_equal(matrix[:CLASSES, :CLASSES], expected)
+    table = prototype_contingency(predicted, true, CLASSES, CLASSES, threshold=None)
+    np.testing.assert_array_equal(table, expected.T)
 
 
 @given(SEEDS)

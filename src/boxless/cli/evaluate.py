@@ -24,22 +24,31 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--threshold", type=str | None, help="find all of at least this score, in [0, 1]; auto: the model's own"
     )
+    parser.add_argument(
+        "--landmarks", type=str | None, help="a folder to fit landmarks on, with landmarks.csv as --data"
+    )
     parser.add_argument("--out", type=str | None, help="a folder for report.html; that of the run without")
     options = parse(parser, arguments)
     if options["images"] < 1:
         raise BoxlessError(f"--images is at least 1, not {options['images']}.")
+    if options["landmarks"] is not None and options["data"] is None:
+        raise BoxlessError("--landmarks needs images to test them on, by --data FOLDER.")
     model, k, threshold = options["model"], number_of(options["k"]), threshold_of(options["threshold"])
 
     from boxless.cli.telling import tell
     from boxless.engine.evaluation import evaluate
+    from boxless.engine.landmarks import evaluate_landmarks
     from boxless.models import load
 
     detector = load(model)
     recipe = recipe_of(model)
     data = test_data(recipe, model) if options["data"] is None else DataConfig(folder=options["data"])
     found = evaluate(detector, data, images=options["images"], k=k, threshold=threshold, progress=True)
+    landmarks = None
+    if options["landmarks"] is not None:
+        landmarks = evaluate_landmarks(detector, options["landmarks"], options["data"])
     out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
-    tell(found, detector, data, model, out / "report.html", recipe)
+    tell(found, detector, data, model, out / "report.html", recipe, landmarks)
     return 0
 
 

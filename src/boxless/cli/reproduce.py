@@ -84,8 +84,11 @@ def _train(experiment: Experiment, directory: Path) -> None:
 
 def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     """Test a run on scenes of its recipe, or on the photos that are held out, and write the result."""
+    from boxless.data.landmarks import LANDMARKS_FILE
     from boxless.engine.evaluation import evaluate
+    from boxless.engine.landmarks import evaluate_landmarks
     from boxless.engine.records import read_record
+    from boxless.models import load
 
     if not (run / RECIPE_FILE).is_file():
         raise BoxlessError(f"{run} is no run: it has no {RECIPE_FILE}; give the directory of a training.")
@@ -96,9 +99,14 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     data = as_told.data
     if experiment.layout is not None:
         data = replace(data, layout=experiment.layout)
-    if experiment.photos is not None:
-        data = DataConfig(folder=str(_photos(experiment.photos)[1]))
-    found = evaluate(run, data, images=experiment.images, k=experiment.k, seed=TEST_SEED, progress=True)
+    parts = None if experiment.photos is None else _photos(experiment.photos)
+    if parts is not None:
+        data = DataConfig(folder=str(parts[1]))
+    detector = load(run)
+    found = evaluate(detector, data, images=experiment.images, k=experiment.k, seed=TEST_SEED, progress=True)
+    metrics = found.metrics()
+    if parts is not None and (parts[1] / LANDMARKS_FILE).is_file():
+        metrics |= evaluate_landmarks(detector, *parts).metrics()
     result = Result(
         name=experiment.name,
         recipe_name=experiment.recipe,
@@ -106,7 +114,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
         **asdict(record),
         seed=recipe.run.seed,
         evaluation=Terms(found.images, TEST_SEED, experiment.k),
-        metrics=found.metrics(),
+        metrics=metrics,
     )
     remark(f"recorded: {write_result(directory, result)}")
 

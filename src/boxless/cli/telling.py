@@ -6,23 +6,35 @@ from pathlib import Path
 from boxless.cli.durations import written
 from boxless.cli.output import print_metrics, print_table, remark, shown
 from boxless.engine.evaluation import Evaluation
+from boxless.engine.landmarks import LandmarkEvaluation
 from boxless.engine.recipe import DataConfig, Recipe
 from boxless.engine.records import curves, read_record
 from boxless.engine.tables import marks
 from boxless.methods.detector import Detector
+from boxless.report.discovered import landmark_pictures
 from boxless.report.evaluation import has_one_class, metric_rows, report_of
 from boxless.report.html import write_report
 from boxless.report.plots import Curve
 
 
 def tell(
-    evaluation: Evaluation, detector: Detector, data: DataConfig, model: str, path: Path, recipe: Recipe | None
+    evaluation: Evaluation,
+    detector: Detector,
+    data: DataConfig,
+    model: str,
+    path: Path,
+    recipe: Recipe | None,
+    landmarks: LandmarkEvaluation | None = None,
 ) -> None:
     """Print the table, name what was passed over, write the report."""
     against = marks(data, detector.method)
     print_metrics(metric_rows(evaluation, against))
     _tell_counts(evaluation)
-    for problem in evaluation.problems:
+    pictures = None if landmarks is None else landmark_pictures(landmarks, detector)
+    if landmarks is not None and pictures is not None:
+        rows = [[name, shown(error, "%")] for name, error in pictures.measures.items()]
+        print_table([f"landmarks, fitted on {landmarks.fitted_on:,} images", "error"], rows)
+    for problem in [*evaluation.problems, *(landmarks.problems if landmarks is not None else ())]:
         remark(f"passed over: {problem}")
     title = f"{detector.method} on {data.folder or data.layout}"
     report = report_of(
@@ -33,6 +45,7 @@ def tell(
         against,
         _curves(model, recipe, has_one_class(evaluation)),
         _settings(model, recipe),
+        pictures,
     )
     write_report(path, report)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)

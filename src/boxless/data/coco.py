@@ -5,13 +5,14 @@ pixel's centre. A centre is therefore left + width / 2 - 0.5, and the way out ad
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from boxless.data.attributes import Attributes, attributes_from
 from boxless.data.bad_rows import bad_rows
 from boxless.data.files import write_atomically
 from boxless.errors import BoxlessError
@@ -32,12 +33,14 @@ class CocoFile:
         path: of the file.
         class_names: in the order of COCO's category ids, whatever their gaps: ours count from 0.
         images: file name and instances of each image, those without any too; scores are one.
+        attributes: of classes that combine some, see ``boxless.data.attributes``.
         in_reading_order: the file says that the instances of an image come in the order in which they are read.
     """
 
     path: Path
     class_names: tuple[str, ...]
     images: list[tuple[str, Instances]]
+    attributes: Attributes = field(default_factory=dict)
     in_reading_order: bool = False
 
 
@@ -72,18 +75,26 @@ def read_coco(path: Path) -> CocoFile:
     return _parsed(path, document)
 
 
-def write_coco(path: Path, images: Sequence[tuple[str, Instances]], in_reading_order: bool = False) -> None:
+def write_coco(
+    path: Path,
+    images: Sequence[tuple[str, Instances]],
+    attributes: Mapping[str, Sequence[str]] | None = None,
+    in_reading_order: bool = False,
+) -> None:
     """Write a whole COCO file, with scores; image and annotation ids count from 1, category ids are the class ids.
 
     Args:
         path: of the file; it is written wholly or not at all.
         images: file name and instances of each image; instances know their ``image_size``, and agree in class names.
+        attributes: of classes that combine some, see ``boxless.data.attributes``.
         in_reading_order: said in the file, of the instances of each image.
 
     Raises:
         BoxlessError: a file name is given twice, a size is not known, or class names differ.
     """
     document: dict[str, Any] = {"info": {"description": "boxless"}, "licenses": [], "images": [], "annotations": []}
+    if attributes:
+        document["info"]["attributes"] = {name: list(values) for name, values in attributes.items()}
     if in_reading_order:
         document["info"]["order"] = READING
     document["categories"] = [{"id": label, "name": name} for label, name in enumerate(_class_names(images))]
@@ -153,9 +164,10 @@ def _parsed(path: Path, document: dict[str, Any]) -> CocoFile:
         Instances(box[:, :2], box[:, 2:], labels=classes[place], class_names=names, image_size=sizes[place])
         for place, box in enumerate(np.array(rows, np.float64).reshape(-1, 4) for rows in boxes)
     ]
-    found = [(entry["file_name"], own) for entry, own in zip(images, instances, strict=True)]
+    named = [(entry["file_name"], found) for entry, found in zip(images, instances, strict=True)]
     info = document.get("info")
-    return CocoFile(path, names, found, isinstance(info, dict) and info.get("order") == READING)
+    in_order = isinstance(info, dict) and info.get("order") == READING
+    return CocoFile(path, names, named, attributes_from(info, names), in_order)
 
 
 def _entries(document: dict[str, list[Any]], key: str, name: str, problems: list[str]) -> list[dict[str, Any]]:

@@ -64,6 +64,32 @@ def cut_instances(instances: Instances, rectangle: Rectangle) -> Instances:
     )
 
 
+def centred_in(instances: Instances, rectangle: Rectangle) -> NDArray[np.bool_]:
+    """(N,) whether the centre of each object lies in a rectangle."""
+    _check(rectangle)
+    offsets = instances.centers.astype(np.float64) - [rectangle.left, rectangle.top]
+    within = (offsets >= -0.5) & (offsets < np.array([rectangle.width, rectangle.height]) - 0.5)
+    inside: NDArray[np.bool_] = np.logical_and.reduce(within, axis=1)
+    return inside
+
+
+def moved_into(instances: Instances, rectangle: Rectangle) -> Instances:
+    """The objects in the frame of a crop, whole, be they in it or not; descriptors and masks are not kept."""
+    return Instances(
+        instances.centers - np.array([rectangle.left, rectangle.top], np.float32),
+        instances.sizes,
+        instances.scores,
+        instances.labels,
+        class_names=instances.class_names,
+        image_size=(rectangle.height, rectangle.width),
+    )
+
+
+def middle_square(height: int, width: int, side: int) -> Rectangle:
+    """The square in the middle of an image, to the pixel above and left of it where it cannot be exact."""
+    return Rectangle((width - side) // 2, (height - side) // 2, side, side)
+
+
 def visible_shares(instances: Instances, rectangle: Rectangle) -> NDArray[np.float64]:
     """(N,) share in [0, 1] of each box's area in the rectangle; of a box without area, of its length or point."""
     low, high = _corners(instances, rectangle)

@@ -4,7 +4,8 @@ Each file keeps its job. ``metadata.csv`` says which images there are and what l
 boxes are the truth to evaluate by, and never seen in training. Where both are there, labels come from ``metadata.csv``
 alone, even where COCO's boxes say otherwise (a set of labels is no contradiction to the boxes); images that only COCO
 names are left out, and images that only ``metadata.csv`` names have no truth. Without ``metadata.csv`` the labels are
-the classes of COCO's boxes.
+the classes of COCO's boxes. Of an image, ``segments`` in the folder may hold a PNG of the same name: the object of each
+pixel, as ``boxless.data.prepared`` writes it.
 """
 
 import hashlib
@@ -12,11 +13,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from os import PathLike
 from pathlib import Path
 
+from boxless.data.attributes import Attributes, combinations
 from boxless.data.bad_rows import bad_rows, file_below
 from boxless.data.coco import CocoFile, find_coco
 from boxless.data.images import UnreadableImage, list_images, read_image
@@ -36,11 +38,13 @@ class LabelledImage:
         path: of the file.
         labels: class ids in rising order, each as often as it occurs.
         truth: its objects with their boxes, for evaluation; None where there are no boxes.
+        segments: the PNG of the object of each pixel, if there is one.
     """
 
     path: Path
     labels: tuple[int, ...]
     truth: Instances | None
+    segments: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,14 @@ class Folder:
         root: the folder.
         class_names: the name of each class id.
         images: in the order of ``metadata.csv``, or else of the COCO file.
+        attributes: of classes that combine some, see ``boxless.data.attributes``.
         in_reading_order: the objects of each image come in the order in which they are read.
     """
 
     root: Path
     class_names: tuple[str, ...]
     images: list[LabelledImage]
+    attributes: Attributes = field(default_factory=dict)
     in_reading_order: bool = False
 
 
@@ -91,16 +97,26 @@ def read_folder(
         counts: dict[Path, Counter[str]] = {row.path: row.counts for row in rows}
     else:
         counts = {path: Counter(truth.names) for path, truth in truths.items()}
+    attributes = {} if coco is None else coco.attributes
     if class_names is None:
-        class_names = sorted({*chain.from_iterable(counts.values()), *(coco.class_names if coco else ())}, key=_natural)
+        named = {*chain.from_iterable(counts.values()), *(coco.class_names if coco else ())}
+        combined = combinations(attributes)
+        class_names = combined if named == set(combined) else sorted(named, key=_natural)
     elif coco is not None:
         _check_classes(coco, truths, class_names)
+    if tuple(class_names) != combinations(attributes):
+        attributes = {}
     ids = {name: label for label, name in enumerate(class_names)}
     images = [
-        LabelledImage(path, _labels(count, ids), _relabelled(truths[path], ids) if path in truths else None)
+        LabelledImage(
+            path,
+            _labels(count, ids),
+            _relabelled(truths[path], ids) if path in truths else None,
+            segments if (segments := root / "segments" / path.name).is_file() else None,
+        )
         for path, count in counts.items()
     ]
-    return Folder(root, tuple(class_names), images, coco is not None and coco.in_reading_order)
+    return Folder(root, tuple(class_names), images, attributes, coco is not None and coco.in_reading_order)
 
 
 def check_images(folder: Folder) -> tuple[Folder, list[str]]:

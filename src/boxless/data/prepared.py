@@ -1,7 +1,10 @@
-"""Images that were cropped and resized, written as a folder like a user's: PNGs and a COCO file of their boxes."""
+"""Images that were cropped and resized, written as a folder like a user's: PNGs and a COCO file of their boxes.
+
+Where the object of each pixel is known, ``segments/*.png`` hold its number, from 1 on; 0 is background.
+"""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -12,8 +15,15 @@ from boxless.data.files import write_atomically
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
+Prepared = tuple[str, Tensor, Instances] | tuple[str, Tensor, Instances, Tensor]
 
-def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]], in_reading_order: bool = False) -> int:
+
+def write_folder(
+    root: Path,
+    images: Iterable[Prepared],
+    attributes: Mapping[str, Sequence[str]] | None = None,
+    in_reading_order: bool = False,
+) -> int:
     """Write ``images/*.png`` and ``coco.json``, so that ``boxless.data.folder.read_folder`` reads them.
 
     ``coco.json`` comes last: a folder without it is not finished. Of the images one at a time is in memory.
@@ -21,7 +31,8 @@ def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]], in
     Args:
         root: of the folder, which is made; there must be no ``coco.json`` in it yet.
         images: file name (its suffix becomes ``.png``), pixels (3, H, W) in [0, 1], and objects with ``image_size``;
-            all agree in class names.
+            all agree in class names. Then (H, W) integers up to 255, the object of each pixel, where it is known.
+        attributes: of classes that combine some, see ``boxless.data.attributes``.
         in_reading_order: said in the file, of the objects of each image.
 
     Returns:
@@ -34,18 +45,25 @@ def write_folder(root: Path, images: Iterable[tuple[str, Tensor, Instances]], in
     if table.exists():
         raise BoxlessError(f"{table} is there already; give another folder, or delete this one.")
     written: dict[str, Instances] = {}
-    for given, pixels, truth in images:
+    for given, pixels, truth, *segments in images:
         name = f"{Path(given).stem}.png"
         if name in written:
             raise BoxlessError(f"There are two images {name} for {root}; name them differently.")
-        write_atomically(root / "images" / name, _png(pixels))
+        write_atomically(root / "images" / name, png_bytes(pixels))
+        for numbers in segments:
+            write_atomically(root / "segments" / name, _png(numbers))
         written[name] = truth
-    write_coco(table, list(written.items()), in_reading_order)
+    write_coco(table, list(written.items()), attributes, in_reading_order)
     return len(written)
 
 
-def _png(pixels: Tensor) -> bytes:
-    values = (pixels.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+def png_bytes(pixels: Tensor) -> bytes:
+    """The file of an image (3, H, W) in [0, 1]."""
+    return _png((pixels.clamp(0, 1) * 255).round().permute(1, 2, 0))
+
+
+def _png(values: Tensor) -> bytes:
+    """Of whole numbers from 0 to 255, (H, W) or (H, W, 3)."""
     data = io.BytesIO()
-    Image.fromarray(values).save(data, format="PNG")
+    Image.fromarray(values.byte().contiguous().numpy()).save(data, format="PNG")
     return data.getvalue()

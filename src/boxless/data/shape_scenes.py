@@ -6,7 +6,6 @@ Conventions
 """
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from boxless.data import sprites, tetrominoes
+from boxless.data.attributes import combinations
 from boxless.data.batch import Batch
 from boxless.data.resize import centers_to_fitted, sizes_to_fitted
 from boxless.data.shapes import ShapeScenes
@@ -66,7 +66,7 @@ class ShapeSceneGenerator:
             raise BoxlessError(f"A scene holds three tetrominoes, not {layout.counts}; leave counts out.")
         self.layout = layout
         self.attributes = attributes_of(layout.kind)
-        self.class_names = tuple(" ".join(values) for values in product(*self.attributes.values()))
+        self.class_names = combinations(self.attributes)
         self.scenes = (
             TetrominoGenerator(seed, stream)
             if layout.kind == "tetrominoes"

@@ -197,7 +197,8 @@ def evaluate(
                 squared_errors += _squared_errors(detector, contents)
                 grey_errors += np.sum([grey_error_sums(image.permute(1, 2, 0).numpy()) for image in contents], axis=0)
             if isinstance(detector, Segments) and detector.draws_masks and batch.segments is not None:
-                ari += ari_sums(np.stack(detector.segments(contents)), batch.segments.numpy())
+                for ours, truly in zip(detector.segments(contents), batch.segments.numpy(), strict=True):
+                    ari += ari_sums(ours[None], truly[None, : ours.shape[0], : ours.shape[1]])
             guessed += [one_in_the_middle(image, class_names) for image in contents]
             if not detector.knows_classes:
                 found = [of_one_class(one, class_names) for one in found]
@@ -227,8 +228,9 @@ def evaluate(
             "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
         }
-        if isinstance(source, Scenes) and source.attributes:
-            known["attributes"] = attribute_accuracies(known["confusion"], source.attributes)
+        if detector.knows_classes and isinstance(source, Scenes | Images) and source.attributes:
+            by_center = confusion_matrix(predicted, true, len(class_names), threshold=None)
+            known["attributes"] = attribute_accuracies(by_center, source.attributes)
     return Evaluation(
         class_names=class_names,
         counting=counting_scores(predicted, true, len(class_names)),

@@ -101,7 +101,12 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
     kind = model_type(recipe.method)
     channels, max_side = (_model_value(kind.config_type, recipe, name) for name in ("channels", "max_side"))
     train_source, validation_source, problems = training_sources(
-        recipe.data, recipe.run.seed, channels, max_side, labels_needed=kind.labels_are == "needed"
+        recipe.data,
+        recipe.run.seed,
+        channels,
+        max_side,
+        labels_needed=kind.labels_are == "needed",
+        places=kind.labels_are == "used",
     )
     if problems and problems_file is not None:
         write_atomically(problems_file, "\n".join(problems) + "\n")

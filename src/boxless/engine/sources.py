@@ -8,10 +8,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from boxless.data.batch import Batch
-from boxless.data.folder import Folder, check_images, read_folder, split
+from boxless.data.folder import Folder, LabelledImage, check_images, read_folder, split
 from boxless.data.generators import SCENES, AnyLayout, Generator, generator_of
 from boxless.data.glyphs import Glyphs, load_glyphs
 from boxless.data.hashing import uniforms
@@ -108,14 +109,15 @@ class Images:
         folder: checked already.
         channels: 1 or 3.
         max_side: in pixels.
-        places: give the true boxes, where all images of a batch have them, and the labels of the boxes.
+        places: give the true boxes, where all images of a batch have them, and the labels of the boxes; and the object
+            of each pixel, where it is known of all.
     """
 
     KEPT_BYTES = 2**31
 
     def __init__(self, folder: Folder, channels: int, max_side: int | None, places: bool) -> None:
         self.folder, self.channels, self.max_side, self.places = folder, channels, max_side, places
-        self.class_names = folder.class_names
+        self.class_names, self.attributes = folder.class_names, folder.attributes
         self.in_reading_order = folder.in_reading_order
         self._kept: dict[int, tuple[Tensor, tuple[float, float]]] = {}
         self._bytes = 0
@@ -141,7 +143,11 @@ class Images:
         centers = [centers_to_fitted(torch.from_numpy(t.centers), s) for t, s in zip(truths, scales, strict=True)]
         sizes = [sizes_to_fitted(torch.from_numpy(t.sizes), s) for t, s in zip(truths, scales, strict=True)]
         labels = _padded([torch.from_numpy(truth.labels) for truth in truths], -1)
-        return Batch(images, labels, _padded(centers, 0), _padded(sizes, 0), torch.tensor(extents))
+        batch = Batch(images, labels, _padded(centers, 0), _padded(sizes, 0), torch.tensor(extents))
+        if any(entry.segments is None for entry in entries):
+            return batch
+        segments = [_segments(entry, extent) for entry, extent in zip(entries, extents, strict=True)]
+        return replace(batch, segments=pad_batch(segments)[0][:, 0])
 
     def _image(self, index: int) -> tuple[Tensor, tuple[float, float]]:
         if index not in self._kept:
@@ -154,10 +160,38 @@ class Images:
         return self._kept[index]
 
 
+def _segments(image: LabelledImage, extent: tuple[int, int]) -> Tensor:
+    """(1, H, W) int64 the object of each pixel of an image that was fitted to that size; the nearest pixel's.
+
+    Raises:
+        BoxlessError: the file is no such image, or of another size than the image.
+    """
+    pixels = to_tensor(image.segments, channels=1) if image.segments is not None else torch.zeros(1, *extent)
+    stated = None if image.truth is None else image.truth.image_size
+    if stated is not None and stated != tuple(pixels.shape[1:]):
+        raise BoxlessError(
+            f"{image.segments} has not as many pixels as its image, {stated[1]}×{stated[0]}; correct it."
+        )
+    return interpolate((pixels * 255).round().unsqueeze(0), size=extent, mode="nearest-exact")[0].long()
+
+
 def training_sources(
-    data: DataConfig, seed: int, channels: int, max_side: int | None, labels_needed: bool = True
+    data: DataConfig,
+    seed: int,
+    channels: int,
+    max_side: int | None,
+    labels_needed: bool = True,
+    places: bool = False,
 ) -> tuple[Source, Source, list[str]]:
     """What to train on, what to validate on, and one sentence for each image that cannot be read.
+
+    Args:
+        data: scenes or a folder.
+        seed: of both, and of what is held out.
+        channels, max_side: of the images of a folder.
+        labels_needed: see ``read_folder``.
+        places: give the true boxes in training too, where all images of a folder have them: to name by them what was
+            learned without.
 
     Raises:
         BoxlessError: the layout, the glyphs or the folder are not usable.
@@ -167,8 +201,10 @@ def training_sources(
     folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed))
     if not folder.images:
         raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
+    folder = replace(folder, images=[replace(image, segments=None) for image in folder.images])  # for tests alone
     train_part, validation_part = split(folder, data.validation_share, seed)
-    train_source = Images(train_part, channels, max_side, places=False)
+    places = places and all(image.truth is not None for image in train_part.images)
+    train_source = Images(train_part, channels, max_side, places)
     validation_source = Images(validation_part, channels, max_side, places=True)
     if data.scenes_share:
         scenes = _scenes(data, seed, TRAIN)

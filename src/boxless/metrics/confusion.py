@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.metrics.matching import instance_iou, match_by_iou
+from boxless.metrics.matching import matches
 from boxless.metrics.pairing import image_pairs
 
 
 def confusion_matrix(
-    predicted: Sequence[Instances], true: Sequence[Instances], classes: int, threshold: float = 0.5
+    predicted: Sequence[Instances], true: Sequence[Instances], classes: int, threshold: float | None = 0.5
 ) -> NDArray[np.int64]:
     """Count pairs of true and predicted class, predictions matched to truth by IoU whatever their class.
 
@@ -20,7 +20,7 @@ def confusion_matrix(
         predicted: the predictions of each image.
         true: the truth of each image.
         classes: the number C of classes.
-        threshold: the IoU that a match must exceed.
+        threshold: the IoU that a match must exceed; None matches centres instead, see ``match_by_center``.
 
     Returns:
         (C + 1, C + 1): the row is the true class, the last row "no object" (false detections); the column is the
@@ -34,7 +34,7 @@ def confusion_matrix(
         highest = max(found.labels.max(initial=-1), truth.labels.max(initial=-1))
         if highest >= classes:
             raise BoxlessError(f"label {highest} is too high for {classes} classes, which count from 0.")
-        of_prediction, of_truth = match_by_iou(instance_iou(found, truth), threshold).T
+        of_prediction, of_truth = matches(found, truth, threshold).T
         invented, missed = np.delete(found.labels, of_prediction), np.delete(truth.labels, of_truth)
         rows = np.concatenate([truth.labels[of_truth], np.full_like(invented, classes), missed])
         columns = np.concatenate([found.labels[of_prediction], invented, np.full_like(missed, classes)])

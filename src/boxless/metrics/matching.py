@@ -77,6 +77,13 @@ def match_by_center(predicted: Instances, true: Instances, allowed: Mask | None 
     return _greedy(np.square(offsets).sum(axis=-1), inside if allowed is None else inside & allowed)
 
 
+def matches(predicted: Instances, true: Instances, threshold: float | None) -> Pairs:
+    """:func:`match_by_iou` over a threshold, :func:`match_by_center` without one; whatever the labels."""
+    if threshold is None:
+        return match_by_center(predicted, true)
+    return match_by_iou(instance_iou(predicted, true), threshold)
+
+
 def _greedy(cost: Floats, candidates: Mask) -> Pairs:
     """Pairs among the candidates, the least cost first, each row and each column at most once."""
     rows, columns = np.nonzero(candidates)

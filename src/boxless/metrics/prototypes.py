@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.metrics.matching import instance_iou, match_by_iou
+from boxless.metrics.matching import matches
 from boxless.metrics.pairing import image_pairs
 
 
@@ -18,7 +18,7 @@ def prototype_contingency(
     true: Sequence[Instances],
     prototypes: int,
     classes: int,
-    threshold: float = 0.5,
+    threshold: float | None = 0.5,
 ) -> NDArray[np.int64]:
     """How often each prototype lies on an instance of each class.
 
@@ -27,7 +27,8 @@ def prototype_contingency(
         true: the truth of each image, whose labels are classes.
         prototypes: the number P of prototypes.
         classes: the number C of classes.
-        threshold: the IoU that a prediction and its instance must exceed, matched one to one whatever the labels.
+        threshold: the IoU that a prediction and its instance must exceed, matched one to one whatever the labels; None
+            matches centres instead, see ``match_by_center``.
 
     Returns:
         (P, C) counts, which add up over batches.
@@ -39,7 +40,7 @@ def prototype_contingency(
     for found, truth in image_pairs(predicted, true):
         if found.labels.max(initial=-1) >= prototypes or truth.labels.max(initial=-1) >= classes:
             raise BoxlessError(f"a label is too high for {prototypes} prototypes and {classes} classes, from 0 on.")
-        of_prediction, of_truth = match_by_iou(instance_iou(found, truth), threshold).T
+        of_prediction, of_truth = matches(found, truth, threshold).T
         np.add.at(table, (found.labels[of_prediction], truth.labels[of_truth]), 1)
     return table
 

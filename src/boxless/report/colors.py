@@ -1,5 +1,6 @@
 """Colours that a colour-blind eye tells apart, too: Okabe and Ito's palette, and an even map from dark to bright."""
 
+from colorsys import hls_to_rgb
 from enum import Enum
 
 import numpy as np
@@ -39,6 +40,14 @@ _INFERNO = bytes.fromhex(
 def class_color(label: int) -> Color:
     """The colour of a class id."""
     return CLASS_COLORS[label % len(CLASS_COLORS)]
+
+
+def kind_color(kind: int) -> Color:
+    """The colour of one of many kinds: that of a class, and beyond these, hues that are a golden angle apart."""
+    if kind < len(CLASS_COLORS):
+        return CLASS_COLORS[kind]
+    red, green, blue = hls_to_rgb((kind * 0.381966 + 0.66) % 1, (0.4, 0.55, 0.7)[kind % 3], 0.75)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def text_color(background: Color) -> Color:

@@ -57,6 +57,80 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, eq=False)
+class Layers:
+    """An image taken apart: what each of K keypoints adds to it.
+
+    Attributes:
+        colors: (K, H, W, C) in [0, 1], on black.
+        alphas: (K, H, W) in [0, 1], how opaque each is.
+    """
+
+    colors: ImageArray
+    alphas: ImageArray
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """The M kinds of objects that a model has made out by itself: its prototypes.
+
+    Attributes:
+        names: of each, the class that it stands for, or none.
+        counts: (M,) how many of the keypoints that were found are of each.
+        pictures: (M, H, W, C) in [0, 1], each decoded from its prototype alone.
+        places: (N, 2) of N descriptors on a map where near ones are alike (t-SNE), or None for too few of them.
+        groups: (N,) what each descriptor is: an index of ``group_names``, or -1 where that is not known.
+        group_names: the true classes, where they are known; else the prototypes.
+        centers: (M, 2) of the prototypes on the same map.
+    """
+
+    names: Sequence[str]
+    counts: NDArray[np.int64]
+    pictures: ImageArray
+    places: NDArray[np.float64] | None
+    groups: NDArray[np.int64]
+    group_names: Sequence[str]
+    centers: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedImage:
+    """An image with its landmarks.
+
+    Attributes:
+        name: of the file.
+        image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
+        keypoints: what the landmarks are regressed from; labels are kinds.
+        predicted: (T, 2) x and y, or None where there are keypoints alone.
+        true: (T, 2).
+        error: over the scale of the image.
+    """
+
+    name: str
+    image: ImageArray
+    keypoints: Instances
+    predicted: NDArray[np.float64] | None = None
+    true: NDArray[np.float64] | None = None
+    error: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkPictures:
+    """Landmarks that a linear map makes of keypoints.
+
+    Attributes:
+        measures: name -> error, shares.
+        images: some of those that were tested, from good to bad.
+        collage: several of them in one image, with as many more keypoints; no landmarks are regressed there.
+        kinds: how many there are.
+    """
+
+    measures: Mapping[str, float]
+    images: Sequence[MarkedImage]
+    collage: MarkedImage | None
+    kinds: int
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
     """One image with what was found in it.
 
@@ -67,6 +141,8 @@ class Example:
         true: what is there, or None where that is not known.
         heatmap: (H, W), any range, or (H, W, C), the probability of each class, or None.
         rebuilt: from what was found, or None.
+        kinds: what was found, with kinds for labels, or None of a model without them.
+        layers: what each keypoint adds to ``rebuilt``, or None.
     """
 
     name: str
@@ -75,6 +151,8 @@ class Example:
     true: Instances | None = None
     heatmap: ImageArray | None = None
     rebuilt: Rebuilt | None = None
+    kinds: Instances | None = None
+    layers: Layers | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +192,8 @@ class Report:
         confusion: (C + 1, C + 1) of ``metrics.confusion.confusion_matrix``.
         class_names: C names, for the confusion, the counts and the offsets; ids where None.
         offsets: of ``metrics.offsets.offset_statistics``.
+        kinds: that the model has made out by itself, or None.
+        landmarks: regressed from its keypoints, or None.
         curves: name -> (steps, values). Names that differ only in a leading "train/", "val/" or "test/" share a plot.
         settings: recipe, seed, commit, machine, seconds: what one needs to do it again.
         problems: what was skipped and why, one sentence each, with its name.
@@ -130,6 +210,8 @@ class Report:
     confusion: NDArray[np.integer] | None = None
     class_names: Sequence[str] | None = None
     offsets: OffsetStatistics | None = None
+    kinds: Kinds | None = None
+    landmarks: LandmarkPictures | None = None
     curves: Mapping[str, Curve] | None = None
     settings: Mapping[str, str] | None = None
     problems: Sequence[str] | None = None

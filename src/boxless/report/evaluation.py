@@ -16,7 +16,8 @@ from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
 from boxless.metrics.sequences import edit_distance
-from boxless.report.contents import Example, MetricRow, Reading, Rebuilt, Report, Unit
+from boxless.report.contents import Example, LandmarkPictures, MetricRow, Reading, Rebuilt, Report, Unit
+from boxless.report.discovered import kinds_in, kinds_of, layers_of, rebuilt_by
 from boxless.report.pictures import ImageArray
 from boxless.report.plots import Curve
 from boxless.report.verdicts import verdicts_of
@@ -128,6 +129,8 @@ def examples(evaluation: Evaluation, detector: Detector, indices: Sequence[int])
             true=evaluation.true[index] if places_known else None,
             heatmap=_heatmap(detector, image),
             rebuilt=_rebuilt(detector, image, evaluation.predicted[index]),
+            kinds=kinds_in(detector, evaluation.predicted[index]),
+            layers=layers_of(detector, image),
         )
         for index in indices
         for image in [_image(source, index)]
@@ -180,6 +183,7 @@ def report_of(
     marks: Mapping[str, Mark] | None = None,
     curves: Mapping[str, Curve] | None = None,
     settings: Mapping[str, str] | None = None,
+    landmarks: LandmarkPictures | None = None,
     pictures: int = 12,
 ) -> Report:
     """All that an evaluation tells.
@@ -187,7 +191,7 @@ def report_of(
     Args:
         evaluation: of the detector.
         detector: draws the heatmaps.
-        title, summary, curves, settings: see ``Report``.
+        title, summary, curves, settings, landmarks: see ``Report``.
         marks: what measures are held against.
         pictures: examples to show.
     """
@@ -205,6 +209,8 @@ def report_of(
         confusion=None if one_class else evaluation.confusion,
         class_names=evaluation.class_names,
         offsets=replace(offsets, by_class={}) if one_class and offsets is not None else offsets,
+        kinds=kinds_of(evaluation, detector),
+        landmarks=landmarks,
         curves=curves,
         settings=settings,
         problems=evaluation.problems,
@@ -242,7 +248,9 @@ def _heatmap(detector: Detector, image: Tensor) -> ImageArray | None:
 
 
 def _rebuilt(detector: Detector, image: Tensor, found: Instances) -> Rebuilt | None:
-    return Rebuilt(*detector.rebuild_from(image, found)) if isinstance(detector, RebuildsFrom) else None
+    if isinstance(detector, RebuildsFrom):
+        return Rebuilt(*detector.rebuild_from(image, found))
+    return rebuilt_by(detector, image)
 
 
 def _mistakes(predicted: Instances, true: Instances) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from boxless.report.colors import class_color, css
 from boxless.report.contents import Example, Rebuilt, Report
+from boxless.report.keypoints import draw_kinds, draw_layers, draw_owners
 from boxless.report.lettering import picture_name
 from boxless.report.markup import embedded_picture, note, section, text
 from boxless.report.pictures import ImageArray, draw_class_map, draw_detections, draw_heatmap, draw_image
@@ -31,6 +32,8 @@ WITH_MARKS = (
 )
 PAIRS = "<li>below: each patch as it is cut out, and under it as it is rebuilt</li>"
 WITHOUT_TRUTH = '<li><i class="class"></i>found; every class has its colour</li>'
+KINDS = "<li>numbers: kinds that the model has made out by itself, each in its colour</li>"
+LAYERS = "<li>below: what each keypoint adds, and under it how opaque it is</li>"
 HEAT = '<li><i class="ramp"></i>heatmap, least to highest value of its image</li>'
 
 
@@ -62,21 +65,25 @@ def _card(example: Example) -> str:
 
 
 def _steps(example: Example, rebuilt: Rebuilt, detections: str, heatmap: str) -> str:
-    """Input, detections, synthesis and heatmap, and under them the patches."""
+    """Input, detections, kinds, synthesis, masks and heatmap, and under them the patches or layers."""
 
     def shown(image: ImageArray, title: str) -> str:
         return embedded_picture(draw_image(image, longest_side=LONGEST_SIDE), f"{title} of {example.name}")
 
-    parts = {
-        "input": shown(example.image, "input"),
-        "detections": detections,
-        "synthesis": shown(rebuilt.image, "synthesis"),
-        "heatmap": heatmap,
-    }
+    parts = {"input": shown(example.image, "input"), "detections": detections}
+    if example.kinds is not None:
+        numbered = draw_kinds(example.image, example.kinds, longest_side=LONGEST_SIDE)
+        parts["kinds"] = embedded_picture(numbered, f"kinds of {example.name}")
+    parts |= {"synthesis": shown(rebuilt.image, "synthesis"), "heatmap": heatmap}
+    if example.layers is not None:
+        parts["masks"] = embedded_picture(draw_owners(example.layers), f"masks of {example.name}")
     tiles = "".join(f"<div>{picture}<small>{name}</small></div>" for name, picture in parts.items() if picture)
     sheet = ""
     if len(rebuilt.patches):
         picture = embedded_picture(draw_patches(rebuilt), f"patches of {example.name} and their reconstructions")
+        sheet = f'<div class="sheet">{picture}</div>'
+    if example.layers is not None:
+        picture = embedded_picture(draw_layers(example.layers), f"layers of {example.name}, and how opaque they are")
         sheet = f'<div class="sheet">{picture}</div>'
     return f'<div class="steps">{tiles}</div>{sheet}'
 
@@ -122,7 +129,9 @@ def _legend(examples: Sequence[Example]) -> str:
         WITHOUT_TRUTH if of_classes and any(example.true is None for example in examples) else "",
         HEAT if any(example.heatmap is not None and example.heatmap.ndim == 2 for example in examples) else "",
         _class_colors(examples),
-        PAIRS if any(example.rebuilt is not None for example in examples) else "",
+        KINDS if any(example.kinds is not None for example in examples) else "",
+        PAIRS if any(example.rebuilt is not None and len(example.rebuilt.patches) for example in examples) else "",
+        LAYERS if any(example.layers is not None for example in examples) else "",
     ]
     return f'<ul class="legend">{"".join(parts)}</ul>{_unwritable(examples)}'
 

@@ -72,7 +72,7 @@ def plot_curves(curves: Mapping[str, Curve], dark: bool = False) -> bytes:
         if len(curves) > 1:
             axes.legend(frameon=False, labelcolor=ink["ink"])
 
-    return _svg((4.4, 2.5), draw, dark)
+    return svg_of((4.4, 2.5), draw, dark)
 
 
 def plot_confusion(matrix: NDArray[np.integer], class_names: Sequence[str], dark: bool = False) -> bytes:
@@ -128,7 +128,7 @@ def plot_confusion(matrix: NDArray[np.integer], class_names: Sequence[str], dark
         axes.set(xlabel="predicted", ylabel="true", aspect="equal")
         axes.invert_yaxis()
 
-    return _svg((side + 0.4, side), draw, dark)
+    return svg_of((side + 0.4, side), draw, dark)
 
 
 def plot_offsets(offsets: OffsetStatistics, class_names: Sequence[str] | None = None, dark: bool = False) -> bytes:
@@ -170,7 +170,7 @@ def plot_offsets(offsets: OffsetStatistics, class_names: Sequence[str] | None = 
         axes.set_ylim((rows - 1) * pitch[1] + 1.1 * reach, -1.7 * reach)
         axes.set_axis_off()
 
-    return _svg((1.1 * columns, 1.33 * rows), draw, dark)
+    return svg_of((1.1 * columns, 1.33 * rows), draw, dark)
 
 
 def _draw_offset(
@@ -202,7 +202,8 @@ def _round_up(length: float) -> float:
     return float(decade * next(step for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if length <= step * decade))
 
 
-def _svg(size: tuple[float, float], draw: Callable[["Figure", dict[str, str]], None], dark: bool) -> bytes:
+def svg_of(size: tuple[float, float], draw: Callable[["Figure", dict[str, str]], None], dark: bool) -> bytes:
+    """What ``draw`` puts on a figure of (width, height) inches, with the inks of the page."""
     import matplotlib
     from matplotlib.figure import Figure
 

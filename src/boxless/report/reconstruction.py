@@ -3,16 +3,14 @@
 As MIST's figures 3 and 4 (CVPR 2021).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.report.colors import BLACK, Color, Mark, class_color
+from boxless.report.colors import Mark, class_color
 from boxless.report.contents import Rebuilt
+from boxless.report.marker import Marker
 from boxless.report.pictures import LONGEST_SIDE, SHEET, ImageArray, draw_image
 from boxless.report.verdicts import judge_centers
 
@@ -67,7 +65,7 @@ def draw_marks(
     """
     picture = draw_image(image, longest_side=longest_side)
     factors = np.array(picture.size) / image.shape[1::-1]
-    brush = _Marker(picture)
+    brush = Marker(picture)
     found = (predicted.centers + 0.5) * factors
     if true is None:
         brush.discs(found, class_color(0))
@@ -77,40 +75,3 @@ def draw_marks(
     brush.discs(found[verdicts.right[:, 0]], Mark.RIGHT.value)
     brush.crosses(found[verdicts.false], Mark.FALSE.value)
     return picture
-
-
-class _Marker:
-    """Draws marks, each with a dark edge so that it is seen on any image."""
-
-    def __init__(self, picture: Image.Image) -> None:
-        self.draw = ImageDraw.Draw(picture)
-        self.radius = max(5, round(max(picture.size) / 55))
-        self.line = max(2, round(self.radius / 2.5))
-
-    def discs(self, places: NDArray[np.float64], color: Color) -> None:
-        for place in places.tolist():
-            self._circle(place, self.radius + 2, fill=BLACK)
-            self._circle(place, self.radius, fill=color)
-
-    def rings(self, places: NDArray[np.float64], color: Color) -> None:
-        for place in places.tolist():
-            self._circle(place, self.radius + 3 + self.line, outline=BLACK, width=self.line + 4)
-            self._circle(place, self.radius + 1 + self.line, outline=color, width=self.line)
-
-    def crosses(self, places: NDArray[np.float64], color: Color) -> None:
-        for x, y in places.tolist():
-            for width, ink in ((self.line + 4, BLACK), (self.line, color)):
-                reach = self.radius + (2 if ink == BLACK else 0)
-                self.draw.line((x - reach, y - reach, x + reach, y + reach), fill=ink, width=width)
-                self.draw.line((x - reach, y + reach, x + reach, y - reach), fill=ink, width=width)
-
-    def _circle(
-        self,
-        place: Sequence[float],
-        radius: float,
-        fill: Color | None = None,
-        outline: Color | None = None,
-        width: int = 1,
-    ) -> None:
-        x, y = place
-        self.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill, outline=outline, width=width)

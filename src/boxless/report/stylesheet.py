@@ -56,6 +56,9 @@ img {{ display: block; max-width: 100%; height: auto; }}
 .steps img, .sheet img {{ width: 100%; border-radius: 4px; }}
 .steps small {{ color: var(--soft); }}
 .sheet {{ margin-top: .4rem; padding: 6px; background: #202225; border-radius: 6px; }}
+.kinds {{ display: flex; flex-wrap: wrap; gap: .7rem; margin-bottom: 1rem; }}
+.kinds figure {{ width: 6rem; }}
+.kinds img {{ width: 6rem; border-radius: 4px; image-rendering: pixelated; }}
 .wide {{ grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }}
 .legend {{ display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; padding: 0; margin: 0 0 1rem; list-style: none;
   font-size: .9rem; }}

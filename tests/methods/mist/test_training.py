@@ -1,6 +1,7 @@
 """One step of Algorithm 1 against the same step written out by hand, with copies of the networks."""
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,7 @@ GRADIENT = MistClassifierTrainingConfig(
     keypoint_rate=50.0,
     keypoint_steps=2,
     target_sigma=0.0,
+    task_loss="squares",
     reconstruction=0.0,
     averaging=0.0,
 )
@@ -48,6 +50,7 @@ REGISTRATION = replace(
     candidates=2,
     jitter=0.1,
     target_sigma=1.0,
+    task_loss="likelihood",
     reconstruction=0.5,
 )
 
@@ -83,6 +86,17 @@ def classification(logits: Tensor, batch: Batch) -> Tensor:
     return 0.5 * ((shares(batch) - logits.softmax(-1).mean(1)) ** 2).sum(1)
 
 
+def unlikelihood(logits: Tensor, batch: Batch) -> Tensor:
+    """−log P(N_c = n_c), a patch and class, by all 2^K ways that patches can be of a class or not; (B,)."""
+    probabilities, counts = logits.softmax(-1), batch.counts(10)
+    likely = torch.zeros_like(counts)
+    for chosen in itertools.product((False, True), repeat=K):
+        own = torch.tensor(chosen).view(1, K, 1)
+        ways = torch.where(own, probabilities, 1 - probabilities).prod(1)
+        likely = likely + torch.where(counts == sum(chosen), ways, 0.0)
+    return -likely.log().mean(1) / K
+
+
 def patches_at(batch: Batch, keypoints: Tensor) -> Tensor:
     return crop(batch.images, keypoints, torch.full_like(keypoints, SIZE), 8).flatten(0, 1)
 
@@ -105,14 +119,14 @@ def step(optimizer: torch.optim.Adam, loss: Tensor) -> None:
 
 
 def assert_equal_weights(ours: torch.nn.Module, hand: torch.nn.Module, before: torch.nn.Module) -> None:
-    """Within 1e-6, and nearly every one of them moved by much more.
+    """Within 5e-6, and nearly every one of them moved by much more.
 
     A heatmap, as a softmax, does not depend on what is added to all scores: of these biases the gradient is rounding.
     """
     for (name, weight), theirs in zip(ours.named_parameters(), hand.parameters(), strict=True):
         if name in ("leave.bias", "blocks.0.conv2.bias"):
             continue
-        torch.testing.assert_close(weight, theirs, rtol=0.0, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(weight, theirs, rtol=0.0, atol=5e-6, msg=lambda text, n=name: f"{n}: {text}")
     moved = [(w - o).abs().max().item() for w, o in zip(hand.parameters(), before.parameters(), strict=True)]
     assert sum(length > 1e-4 for length in moved) > 0.7 * len(moved)
 
@@ -181,7 +195,7 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         images = batch.images - batch.images.flatten(1).median(1).values.view(-1, 1, 1, 1)
 
         logits, features = hand.classifier(patches_at(batch, places))
-        loss = classification(logits.unflatten(0, (-1, K + 2))[:, :K], batch)
+        loss = unlikelihood(logits.unflatten(0, (-1, K + 2))[:, :K], batch)
         patches = decoder(features).unflatten(0, (-1, K + 2))
         synthesis = paste(patches[:, :K], places[:, :K], sizes[:, :K], (56, SIDE))
         rebuilt = ((images - synthesis) ** 2).mean((1, 2, 3))

@@ -44,7 +44,7 @@ def test_a_model_that_cannot_be_is_refused(given: dict[str, Any], message: str) 
     [
         ({"rate": 0.0}, "rate is above 0"),
         ({"prototype_rate": float("nan")}, "prototype_rate is above 0"),
-        ({"prototype_steps": 0}, "prototype_steps is at least 1"),
+        ({"prototype_steps": -1}, "prototype_steps is not negative"),
         ({"feature_weight": -1.0}, "feature_weight is not negative"),
         ({"warp_scale": 0.1, "warp_scale_spread": 0.1}, "warp_scale_spread"),
         ({"decay": 1.5}, "decay"),

@@ -80,7 +80,8 @@ class TuskTrainingConfig:
     Attributes:
         rate: Adam's learning rate for the encoder and the decoder.
         prototype_rate: Adam's for the prototypes.
-        prototype_steps: of the prototypes a batch, on the descriptors that its one pass through the encoder gave.
+        prototype_steps: of the prototypes a batch, on the descriptors that its one pass through the encoder gave; 0
+            lets encoder, decoder and prototypes learn in one step of all losses (table 4, without iterative training).
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
         reconstruction_loss: "squares", or "perceptual" by SqueezeNet, for real images with a background (eq. 1).
@@ -102,6 +103,8 @@ class TuskTrainingConfig:
         warp_jitter: of the control points of the thin plate spline, uniform in ± this.
         naming_images: training images, the first of each epoch, by which the confidence is calibrated, and with
             labels also the prototypes named; at most.
+        centered_boxes: without masks, the box of an object lies around the middle of what its keypoint draws, which is
+            seen on training images without labels; the paper's lies around the keypoint.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
@@ -127,13 +130,14 @@ class TuskTrainingConfig:
     warp_shift: float = 0.01
     warp_jitter: float = 0.1
     naming_images: int = 512
+    centered_boxes: bool = True
     averaging: float = 0.998
 
     def __post_init__(self) -> None:
         for name in ("rate", "prototype_rate", "warp_scale", "cluster_strength"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is above 0, not {getattr(self, name)}.")
-        for name in ("prototype_steps", "projections", "naming_images"):
+        for name in ("projections", "naming_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1, not {getattr(self, name)}.")
         for name in NOT_NEGATIVE:
@@ -150,6 +154,7 @@ class TuskTrainingConfig:
 
 
 NOT_NEGATIVE = (
+    "prototype_steps",
     "warmup",
     "cluster_weight",
     "heatmap_weight",

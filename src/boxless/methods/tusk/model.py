@@ -84,9 +84,11 @@ class Tusk(Detector):
         self.prototypes = nn.Parameter(unit(torch.randn(config.prototypes, config.descriptor_size)))  # of length 1
         self.register_buffer("center", torch.zeros(config.descriptor_size))  # the middle of the features at keypoints
         self.register_buffer("class_of", torch.arange(config.prototypes) % len(config.class_names))
+        self.register_buffer("offset_of", torch.zeros(config.prototypes, 2))
 
     center: Tensor
     class_of: Tensor  # (M,) int64, the class that each prototype stands for
+    offset_of: Tensor  # (M, 2) x and y from a keypoint of each prototype to the middle of its object, in pixels
 
     @property
     def knows_classes(self) -> bool:
@@ -186,7 +188,8 @@ class Tusk(Detector):
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The K keypoints that are confident enough, or exactly ``k``, or all of at least a score.
 
-        The score of an instance is the height of its peak. Its label is the class that its prototype stands for.
+        The score of an instance is the height of its peak. Its label is the class that its prototype stands for. Its
+        box is that of its mask; without masks it lies around the middle of what the keypoints of its prototype draw.
         """
         parts = images.split(self._at_once(images))
         return [found for part in parts for found in self._find(part, k, threshold)]
@@ -199,12 +202,15 @@ class Tusk(Detector):
         least = threshold or 0.0
         if k is None and threshold is None and self.config.varying:
             least = self.calibrated_threshold or 0.0
-        columns = [found.scores, self.class_of[self.nearest(descriptors)], descriptors]
+        prototypes = self.nearest(descriptors)
+        columns = [found.scores, self.class_of[prototypes], descriptors]
         if self.config.masks:
             masks = winners(self._alphas(found, descriptors, images))
             columns = [*self._boxes(found.centers, masks), *columns, masks]
         else:
-            columns = [found.centers, torch.full_like(found.centers, self.config.object_size), *columns]
+            last = found.centers.new_tensor([images.shape[3] - 1, images.shape[2] - 1])
+            centers = torch.minimum((found.centers + self.offset_of[prototypes]).clamp_min(0.0), last)
+            columns = [centers, torch.full_like(centers, self.config.object_size), *columns]
         keep = found.valid & (found.scores >= least)
         return [Found(*(column[own] for column in row)) for *row, own in zip(*columns, keep, strict=True)]
 

@@ -45,7 +45,7 @@ def classes_of_prototypes(
         return None
     if all(batch.centers is not None for batch in batches):
         truth = [dataclasses.replace(one, class_names=None) for batch in batches for one in truths_of(batch, names)]
-        table = torch.from_numpy(prototype_contingency(found, truth, prototypes, len(names))).to(device)
+        table = torch.from_numpy(prototype_contingency(found, truth, prototypes, len(names), threshold=None)).to(device)
         return assign_prototypes(gathered(table.unsqueeze(0)).sum(0).cpu().numpy())
     numbers = torch.from_numpy(np.stack([np.bincount(one.labels, minlength=prototypes) for one in found])).to(device)
     return assign_prototypes(count_covariance(*(gathered(rows).cpu().numpy() for rows in (numbers, counts))))

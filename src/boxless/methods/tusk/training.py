@@ -15,6 +15,7 @@ from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.tusk.confidence import least_score
 from boxless.methods.tusk.config import TuskTrainingConfig
+from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.naming import classes_of_prototypes, with_prototypes
@@ -36,6 +37,7 @@ WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
+DRAWN_IMAGES = 32  # by which keypoints are told from the middle of what they draw; as many passes each as keypoints
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -146,13 +148,20 @@ class TuskTraining(TrainingModule):
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, _feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
+        joint = settings.prototype_steps == 0
+        if joint:
+            losses["wasserstein"] = (settings.cluster_weight, self._wasserstein(descriptors.flatten(0, 1), 0))
         for name, (_, loss) in losses.items():
             self.note(f"loss/{name}", loss)
         self.note("keypoints/score", found.scores)
-        optimizer = self._optimizer(AUTOENCODER)
-        optimizer.zero_grad()
+        optimizers = [self._optimizer(index) for index in ((AUTOENCODER, PROTOTYPES) if joint else (AUTOENCODER,))]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         self.manual_backward(torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
+        if joint:
+            self._normalise_prototypes()
         return descriptors.detach()
 
     def _center(self, features: Tensor) -> Tensor:
@@ -173,27 +182,32 @@ class TuskTraining(TrainingModule):
         self.model.prototypes.copy_(first_prototypes(among, self.model.config.prototypes, draws))
 
     def _kmeans(self, descriptors: Tensor) -> Tensor:
-        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors alone."""
+        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors; in a joint step to prototypes too."""
         measure = l2_distances if self.settings.cluster_measure == "distance" else mean_square_distances
-        distances = measure(descriptors, self.model.prototypes.detach())
+        prototypes = self.model.prototypes
+        distances = measure(descriptors, prototypes.detach() if self.settings.prototype_steps else prototypes)
         return kmeans_loss(self.settings.cluster_strength * distances).mean(dim=1)
 
     def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
-        """P ← a step on L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8).
+        """P ← a step on L_sw. All processes do the same with the same numbers, so no gradient has to be shared."""
+        prototypes, loss = self.model.prototypes, self._wasserstein(descriptors, number)
+        self.note("loss/wasserstein", loss)
+        (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
+        self._optimizer(PROTOTYPES).step()
+        self._normalise_prototypes()
 
-        All processes do the same with the same numbers, so no gradient has to be shared.
-        """
+    def _wasserstein(self, descriptors: Tensor, number: int) -> Tensor:
+        """L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8), by projection."""
         settings, prototypes = self.settings, self.model.prototypes
         draws = generator((SAMPLES, int(self.seed), self.steps_done, number))
         weights = mixture_weights(descriptors, prototypes, settings.mixture_floor)
         samples = sample_prototypes(prototypes, weights, len(descriptors), draws, settings.mixture_variance)
         directions = random_projections(settings.projections, prototypes.shape[1], draws)
-        loss = sliced_wasserstein(descriptors, samples, directions)
-        self.note("loss/wasserstein", loss)
-        (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
-        self._optimizer(PROTOTYPES).step()
-        with torch.no_grad():
-            prototypes.copy_(unit(prototypes))
+        return sliced_wasserstein(descriptors, samples, directions)
+
+    @torch.no_grad()
+    def _normalise_prototypes(self) -> None:
+        self.model.prototypes.copy_(unit(self.model.prototypes))
 
     @torch.no_grad()
     def _watch(self, descriptors: Tensor) -> None:
@@ -233,16 +247,20 @@ class TuskTraining(TrainingModule):
         super().on_validation_epoch_start()
         if self._kept:
             self._calibrate(self.trained_model)
-            self.model.class_of.copy_(self.trained_model.class_of)
+            for name in ("class_of", "offset_of"):
+                getattr(self.model, name).copy_(getattr(self.trained_model, name))
 
     @torch.no_grad()
     def _calibrate(self, model: Tusk) -> None:
-        """The middle of the features, which lags behind the training; the least score of an object; both by no label.
+        """The middle of the features, which lags behind the training; where objects lie from their keypoints; the least
+        score of an object; all by no label.
 
         Then the names of the prototypes, by the labels that there are.
         """
         if self.settings.centering:
             model.center.copy_(self._middle(model))
+        if self.settings.centered_boxes and not model.config.masks:
+            model.offset_of.copy_(offsets_of(self._content_sums(model)))
         k = model.config.instances
         detected = [one for batch in self._kept for one in model.detect(batch.unpadded(), k=k)]
         if model.config.varying:
@@ -260,6 +278,18 @@ class TuskTraining(TrainingModule):
                 found = model.extract(model.encode(batch.images), model.config.instances, _not_padding(batch)[:, 0])
             means.append(found.features.mean(dim=1))
         return gathered(torch.cat(means).mean(dim=0, keepdim=True)).mean(dim=0)
+
+    def _content_sums(self, model: Tusk) -> Tensor:
+        """(M, 3) of the first of the kept images, of all processes."""
+        sums = torch.zeros(1, model.config.prototypes, 3, device=self.device)
+        left = DRAWN_IMAGES
+        for batch in self._kept:
+            for images, seen in zip(batch.images[:left].split(1), _not_padding(batch)[:left].split(1), strict=True):
+                with autocast(self.device.type):
+                    found = model.extract(model.encode(images), model.config.instances, seen[:, 0])
+                    sums += content_sums(model, found, (images.shape[2], images.shape[3]))
+            left = max(0, left - len(batch.images))
+        return gathered(sums).sum(dim=0)
 
     def _all_scores(self, found: list[Instances], k: int) -> Tensor:
         """(N,) those of all processes, which may have found unequal numbers."""
