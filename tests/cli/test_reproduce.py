@@ -17,6 +17,7 @@ from boxless.engine.results import Result, Terms, read_result, results_directory
 from boxless.engine.tables import TABLES, Experiment, Row, Table
 from boxless.report.results import BEGIN, END, with_tables
 from tests.data.faces_files import PERSONS, release
+from tests.data.svhn_files import small_svhn
 from tests.data.voc_files import annotation, entry
 
 REPOSITORY = Path(__file__).parents[2]
@@ -147,7 +148,7 @@ def test_each_experiment_has_its_recipe() -> None:
         for row in table.rows:
             if row.experiment is not None:
                 folder = reproduce.recipe_of(row.experiment).data.folder
-                assert folder == (row.experiment.photos and f"{row.experiment.photos}/train")
+                assert folder in (None, row.experiment.photos and f"{row.experiment.photos}/train")
 
 
 PHOTOS = """
@@ -184,6 +185,41 @@ def test_photos_are_learned_from_and_held_against_one_in_their_middle(
     assert "photos middle 40.00 / 50.00 / 33.33 - - -" in printed
     ours = next(line for line in printed if line.startswith("photos MIST"))
     assert ours.split()[2] == f"{100 * recorded.metrics['f1']:.2f}"
+
+
+NUMBERS = """
+method: mcmil
+data: {layout: svhn, glyphs: digits, train_size: 8, validation_size: 4}
+model: {channels: 3, object_size: 16, widths: [4, 4], strides: [2, 2, 1], paddings: [2, 2, 0]}
+run: {steps: 2, steps_per_epoch: 1, batch_size: 2, compile: false}
+"""
+
+
+@pytest.mark.parametrize("folder", [None, "svhn/train"])
+def test_house_numbers_are_composed_and_real_ones_read(
+    folder: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also with real ones among the composed ones."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
+    small_svhn(tmp_path / "data" / "svhn")
+    mixed = "" if folder is None else "{folder: svhn/train, scenes_share: 0.5, validation_share: 0.2, "
+    (tmp_path / "numbers.yaml").write_text(NUMBERS.replace("{", mixed or "{", 1))
+    row = Row("ours", "numbers", "MCMIL", Experiment("numbers", "numbers.yaml", photos="svhn"), (0.051, 0.051))
+    table = replace(TABLES["mcmil-svhn"], rows=(row,))
+    monkeypatch.setattr(reproduce, "TABLES", {table.name: table})
+    assert main(["reproduce", "mcmil-svhn", "--train", "--results", str(tmp_path)]) == 0
+    recorded = read_result(tmp_path, "numbers")
+    assert recorded is not None
+    assert (recorded.steps, recorded.evaluation.images, recorded.recipe.data.folder) == (2, 3, folder)
+    assert set(table.measures) <= recorded.metrics.keys()
+    (ours,) = (line for line in capsys.readouterr().out.splitlines() if "MCMIL" in line and "5.10 / 5.10" in line)
+    assert f"{100 * recorded.metrics['sequence_error']:.2f} /" in ours
+    capsys.readouterr()
+    run, photos = (str(tmp_path / "runs" / "reproduce" / name) for name in ("numbers", "data/svhn/test"))
+    assert main(["evaluate", run, "--data", photos]) == 0
+    assert "Sequences read wrong" in capsys.readouterr().out
+    assert "Transcriptions" in (Path(run) / "report.html").read_text()
 
 
 def raccoons(root: Path, **parts: dict[str, list[tuple[int, int, int, int]]]) -> None:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.svhn_files import write_svhn
 
 from boxless.data.crops import Rectangle
 from boxless.data.folder import read_folder
 from boxless.data.prepared import write_folder
 from boxless.data.svhn import read_svhn
-from boxless.data.svhn_crops import square_around, square_crops
+from boxless.data.svhn_crops import square_around, square_crops, write_svhn_crops
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
@@ -153,3 +154,19 @@ class TestSquares:
         assert folder.images[0].truth.names == ["9", "0"]
         assert folder.images[0].truth.image_size == (64, 64)
         assert Image.open(folder.images[0].path).size == (64, 64)
+
+    def test_both_parts_are_written_in_the_order_of_reading_and_a_part_that_is_there_stays(
+        self, tmp_path: Path
+    ) -> None:
+        source = write_svhn(tmp_path / "svhn", {}, {"train": ["12", "7"], "test": ["903"]})
+        (source / "full" / "train" / "2.png").write_bytes(b"no image")
+        counts, problems = write_svhn_crops(source, tmp_path / "crops")
+        assert counts == {"train": 1, "test": 1}
+        assert [problem for problem in problems if "2.png" in problem] == problems != []
+        (image,) = (folder := read_folder(tmp_path / "crops" / "test")).images
+        assert folder.in_reading_order
+        assert image.labels == (0, 3, 9)
+        assert image.truth is not None
+        assert image.truth.names == ["9", "0", "3"]
+        (tmp_path / "crops" / "test" / "coco.json").unlink()
+        assert write_svhn_crops(source, tmp_path / "crops") == ({"test": 1}, [])

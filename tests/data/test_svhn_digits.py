@@ -108,6 +108,8 @@ class TestPngs:
         read = read_svhn_digit_pngs(crops(tmp_path, "9,300,0,4", "2,301,1,0", n2=png(second), n9=png(first)))
         np.testing.assert_array_equal(read.images, numbered(2))
         assert read.labels.tolist() == [4, 0]
+        assert read.groups is not None
+        assert read.groups.tolist() == [300, 301]
 
     def test_digits_of_the_numbers_that_evaluation_uses_are_left_out(self, tmp_path: Path) -> None:
         data = png(numbered(1)[0])

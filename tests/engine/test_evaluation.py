@@ -1,6 +1,7 @@
 """Evaluation against answers that are known, counted by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,40 @@ def test_without_boxes_only_what_labels_tell_is_measured(tmp_path: Path) -> None
     assert (result.detection, result.centers, result.average_precision, result.confusion, result.offsets) == (None,) * 5
     assert result.classification == pytest.approx(5 / 6)
     assert not {"localization", "both", "f1", "median_offset"} & result.metrics().keys()
+
+
+class Reader(Told):
+    """Reads what it is told by the size of the image, and by columns the same from right to left."""
+
+    def transcribe(self, images: Sequence[Tensor], *, by_columns: bool = False) -> list[tuple[int, ...]]:
+        texts = [[label for label, _, _ in self.answers[image.shape[1], image.shape[2]]] for image in images]
+        return [tuple(text[::-1] if by_columns else text) for text in texts]
+
+
+def in_reading_order(root: Path) -> Path:
+    content = json.loads((root / "coco.json").read_text())
+    (root / "coco.json").write_text(json.dumps(content | {"info": {"order": "reading"}}))
+    return root
+
+
+def test_transcriptions_are_held_against_the_objects_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """There are "ab", "b" and "aab": the last is read as "ab"."""
+    answers = right()
+    del answers[(40, 50)][0]
+    result = evaluate(Reader(answers), in_reading_order(folder(tmp_path)))
+    assert result.transcriptions is not None
+    assert result.transcriptions.true == [(0, 1), (1,), (0, 0, 1)]
+    assert result.transcriptions.read == [(0, 1), (1,), (0, 1)]
+    found = result.metrics()
+    assert found["sequence_error"] == pytest.approx(1 / 3)
+    assert found["character_error"] == pytest.approx(1 / 6)
+    assert found["column_sequence_error"] == pytest.approx(2 / 3)
+    assert found["column_character_error"] == pytest.approx(4 / 6)  # "ba" for "ab" is two edits, and so it is for "aab"
+
+
+def test_where_the_order_of_the_objects_is_not_known_nothing_is_transcribed(tmp_path: Path) -> None:
+    assert evaluate(Reader(right()), folder(tmp_path)).transcriptions is None
+    assert evaluate(Told(right()), in_reading_order(tmp_path)).transcriptions is None
 
 
 def test_a_broken_image_is_named_and_the_rest_measured(tmp_path: Path) -> None:

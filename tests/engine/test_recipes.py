@@ -8,10 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from boxless.data.svhn_crops import write_svhn_crops
 from boxless.engine.module import TrainingModule
 from boxless.engine.recipe import Recipe, read_recipe, recipe_names
 from boxless.engine.run import build
 from boxless.engine.sources import training_loader, training_sources
+from tests.data.svhn_files import small_svhn
 from tests.engine.bare import fit
 
 LOSSES = {
@@ -31,7 +33,9 @@ def test_a_recipe_takes_a_step(name: str, tmp_path: Path, monkeypatch: pytest.Mo
         data=replace(recipe.data, glyphs="digits", train_size=2, validation_size=1),
         run=replace(recipe.run, steps=1, steps_per_epoch=1, batch_size=2, compile=False, precision="32"),
     )
-    if recipe.data.folder is not None:
+    if recipe.data.layout == "svhn":
+        recipe = on_small_numbers(recipe, tmp_path, monkeypatch)
+    elif recipe.data.folder is not None:
         recipe = on_pictures(recipe, tmp_path)
     torch.manual_seed(0)
     module, _ = build(recipe)
@@ -71,6 +75,14 @@ def on_pictures(recipe: Recipe, root: Path) -> Recipe:
         model=recipe.model | {"backbone": "squeezenet", "shorter_edge": 64},
         training=recipe.training | {"pretrained": False},
     )
+
+
+def on_small_numbers(recipe: Recipe, root: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """The recipe on a small SVHN; where it learns from a folder, on that of its crops."""
+    monkeypatch.setenv("BOXLESS_DATA", str(root))
+    write_svhn_crops(small_svhn(root / "svhn"), root / "crops")
+    folder = None if recipe.data.folder is None else str(root / "crops" / "train")
+    return replace(recipe, data=replace(recipe.data, folder=folder))
 
 
 def test_the_recipes_of_the_papers_tables_are_there() -> None:

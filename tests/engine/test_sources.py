@@ -33,6 +33,7 @@ class Numbers:
     """A source whose images tell their index by their label."""
 
     class_names = ("any",)
+    in_reading_order = False
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -184,6 +185,55 @@ def test_training_and_validation_scenes_differ_in_their_places_too() -> None:
 def test_an_unknown_layout_is_named_with_those_there_are() -> None:
     with pytest.raises(BoxlessError, match="no layout 'mnist-4'; there are mnist-hard"):
         scenes_of(layout="mnist-4")
+
+
+def squares(root: Path, side: int, classes: str = "0123456789") -> Path:
+    """Ten images of one object each."""
+    for label, name in enumerate(classes):
+        Image.fromarray(np.full((side, side), 25 * label, np.uint8)).save(root / f"{name}.png")
+    (root / "metadata.csv").write_text("\n".join(["file_name,labels", *(f"{name}.png,{name}" for name in classes)]))
+    return root
+
+
+def test_scenes_are_mixed_with_the_images_of_a_folder_to_train_on(tmp_path: Path) -> None:
+    data = DataConfig(
+        str(squares(tmp_path, 80)),
+        scenes_share=0.75,
+        layout="mnist-3",
+        glyphs="digits",
+        train_size=40,
+        validation_share=0.2,
+    )
+    source, validation, _ = training_sources(data, 0, 1, None)
+    assert (len(source), len(validation)) == (40, 2)
+    scenes, _ = scenes_of(layout="mnist-3", train_size=40)
+    composed = source.batch(torch.arange(30))
+    assert torch.equal(composed.images, scenes.batch(torch.arange(30)).images)
+    assert composed.centers is None
+    real = source.batch(torch.arange(30, 40))
+    held_out = set(validation.batch(torch.arange(2)).labels.flatten().tolist())
+    seen = real.labels.flatten().tolist()
+    assert set(seen) == set(range(10)) - held_out
+    assert max(map(seen.count, seen)) == 2  # of ten images, eight are there
+    shades = [round(image.mean().item() * 255) for image in real.images]
+    assert shades == [25 * label for label in seen]
+    both = source.batch(torch.tensor([39, 3, 38]))
+    assert sorted((row >= 0).sum().item() for row in both.labels) == [1, 1, 3]
+    assert both.images.shape == (3, 1, 80, 80)
+
+
+def test_a_folder_that_scenes_cannot_be_mixed_with_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "few").mkdir()
+    data = DataConfig(str(squares(tmp_path / "small", 64)), 0.5, "mnist-3", glyphs="digits", train_size=10)
+    source, _, _ = training_sources(data, 0, 1, None)
+    with pytest.raises(BoxlessError, match="are not as large as the scenes to mix them with"):
+        source.batch(torch.arange(10))
+    few = DataConfig(str(squares(tmp_path / "few", 80, "ab")), 0.5, "mnist-3", glyphs="digits")
+    with pytest.raises(BoxlessError, match="The folder has the classes a, b, and the scenes to mix it with 0, 1"):
+        training_sources(few, 0, 1, None)
+    with pytest.raises(ValueError, match="scenes_share"):
+        DataConfig(scenes_share=0.5)
 
 
 SIZES = {"wide.png": (40, 25), "tall.png": (18, 37), "large.png": (80, 60)}  # width, height

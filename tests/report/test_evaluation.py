@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from boxless.engine.evaluation import Evaluation, evaluate
+from boxless.engine.evaluation import Evaluation, Transcriptions, evaluate
 from boxless.engine.recipe import DataConfig
 from boxless.engine.tables import Mark
 from boxless.instances import Instances
 from boxless.methods.detector import Detector, Found
-from boxless.report.evaluation import examples, metric_rows, report_of, telling
+from boxless.report.evaluation import examples, metric_rows, readings, report_of, telling
 from boxless.report.html import render_report
 
 SCENES = DataConfig(layout="mnist-3", glyphs="digits")
@@ -164,3 +164,24 @@ def test_an_example_shows_how_it_is_rebuilt_from_what_was_found(rebuilding: Eval
     np.testing.assert_array_equal(example.rebuilt.image, 0.5 * example.image[..., 0])
     assert len(example.rebuilt.patches) == len(example.predicted) == 1
     assert example.rebuilt.decoded.mean() == 0.5
+
+
+def test_transcriptions_are_shown_the_worst_first(evaluation: Evaluation) -> None:
+    """Of six images the third is read wrong in one character, the fifth in two, which columns read right."""
+    true = [(1, 2, 3)] * 6
+    read = [*true[:2], (1, 2), true[0], (1, 4, 4), true[0]]
+    read_wrong = replace(evaluation, transcriptions=Transcriptions(read, [*read[:4], *true[:2]], true))
+    shown = readings(read_wrong, OneInTheMiddle(), 3)
+    assert [one.name for one in shown] == ["scene 4", "scene 2", "scene 0"]
+    assert [(one.read, one.by_columns, one.true) for one in shown] == [
+        ("144", "123", "123"),
+        ("12", "12", "123"),
+        ("123", "123", "123"),
+    ]
+    assert evaluation.source is not None
+    expected = evaluation.source.batch(torch.tensor([4])).images[0].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(shown[0].image, expected)
+    page = render_report(report_of(read_wrong, OneInTheMiddle(), "read"))
+    assert "read: 144, and 123 is there (by columns: 123)" in page
+    assert "read: 123 ✓</figcaption>" in page
+    assert "Transcriptions" not in render_report(report_of(evaluation, OneInTheMiddle(), "read"))

@@ -69,7 +69,10 @@ def _train(experiment: Experiment, directory: Path) -> None:
     from boxless.engine.run import train
 
     out = RUNS / "reproduce" / experiment.name
-    recipe = _with_folder(recipe_of(experiment), None if experiment.photos is None else _photos(experiment.photos)[0])
+    recipe = recipe_of(experiment)
+    if experiment.photos is not None:
+        folder = _photos(experiment.photos)[0]  # written before the training, also where its other part alone is used
+        recipe = _with_folder(recipe, None if recipe.data.folder is None else folder)
     resume = (out / RECIPE_FILE).is_file()
     if resume and read_recipe(out / RECIPE_FILE) != recipe:
         raise BoxlessError(f"{out} holds a run by another recipe; take it away to train {experiment.name} anew.")

@@ -20,6 +20,8 @@ from boxless.instances import Instances
 
 Ids = dict[int | str, int]
 
+READING = "reading"  # in info.order, which COCO does not know
+
 FARTHEST = 1e9  # pixels; a coordinate beyond, infinite or no number is a broken file
 
 
@@ -32,12 +34,14 @@ class CocoFile:
         class_names: in the order of COCO's category ids, whatever their gaps: ours count from 0.
         images: file name and instances of each image, those without any too; scores are one.
         attributes: of classes that combine some, see ``boxless.data.attributes``.
+        in_reading_order: the file says that the instances of an image come in the order in which they are read.
     """
 
     path: Path
     class_names: tuple[str, ...]
     images: list[tuple[str, Instances]]
     attributes: Attributes = field(default_factory=dict)
+    in_reading_order: bool = False
 
 
 def find_coco(folder: Path) -> CocoFile | None:
@@ -72,7 +76,10 @@ def read_coco(path: Path) -> CocoFile:
 
 
 def write_coco(
-    path: Path, images: Sequence[tuple[str, Instances]], attributes: Mapping[str, Sequence[str]] | None = None
+    path: Path,
+    images: Sequence[tuple[str, Instances]],
+    attributes: Mapping[str, Sequence[str]] | None = None,
+    in_reading_order: bool = False,
 ) -> None:
     """Write a whole COCO file, with scores; image and annotation ids count from 1, category ids are the class ids.
 
@@ -80,6 +87,7 @@ def write_coco(
         path: of the file; it is written wholly or not at all.
         images: file name and instances of each image; instances know their ``image_size``, and agree in class names.
         attributes: of classes that combine some, see ``boxless.data.attributes``.
+        in_reading_order: said in the file, of the instances of each image.
 
     Raises:
         BoxlessError: a file name is given twice, a size is not known, or class names differ.
@@ -87,6 +95,8 @@ def write_coco(
     document: dict[str, Any] = {"info": {"description": "boxless"}, "licenses": [], "images": [], "annotations": []}
     if attributes:
         document["info"]["attributes"] = {name: list(values) for name, values in attributes.items()}
+    if in_reading_order:
+        document["info"]["order"] = READING
     document["categories"] = [{"id": label, "name": name} for label, name in enumerate(_class_names(images))]
     seen: set[str] = set()
     for image_id, (name, instances) in enumerate(images, start=1):
@@ -125,7 +135,7 @@ def _is_coco(document: Any) -> bool:
     return isinstance(document, dict) and all(isinstance(document.get(key), list) for key in keys)
 
 
-def _parsed(path: Path, document: dict[str, list[Any]]) -> CocoFile:
+def _parsed(path: Path, document: dict[str, Any]) -> CocoFile:
     problems: list[str] = []
     categories = _entries(document, "categories", "name", problems)
     categories.sort(key=lambda entry: (isinstance(entry["id"], str), entry["id"]))
@@ -155,7 +165,9 @@ def _parsed(path: Path, document: dict[str, list[Any]]) -> CocoFile:
         for place, box in enumerate(np.array(rows, np.float64).reshape(-1, 4) for rows in boxes)
     ]
     named = [(entry["file_name"], found) for entry, found in zip(images, instances, strict=True)]
-    return CocoFile(path, names, named, attributes_from(document.get("info"), names))
+    info = document.get("info")
+    in_order = isinstance(info, dict) and info.get("order") == READING
+    return CocoFile(path, names, named, attributes_from(info, names), in_order)
 
 
 def _entries(document: dict[str, list[Any]], key: str, name: str, problems: list[str]) -> list[dict[str, Any]]:

@@ -56,12 +56,14 @@ class Folder:
         class_names: the name of each class id.
         images: in the order of ``metadata.csv``, or else of the COCO file.
         attributes: of classes that combine some, see ``boxless.data.attributes``.
+        in_reading_order: the objects of each image come in the order in which they are read.
     """
 
     root: Path
     class_names: tuple[str, ...]
     images: list[LabelledImage]
     attributes: Attributes = field(default_factory=dict)
+    in_reading_order: bool = False
 
 
 def read_folder(
@@ -114,7 +116,7 @@ def read_folder(
         )
         for path, count in counts.items()
     ]
-    return Folder(root, tuple(class_names), images, attributes)
+    return Folder(root, tuple(class_names), images, attributes, coco is not None and coco.in_reading_order)
 
 
 def check_images(folder: Folder) -> tuple[Folder, list[str]]:

@@ -7,13 +7,15 @@ from torch import Tensor
 from boxless.data.batch import Batch
 from boxless.data.gabor import GaborGenerator, GaborNoise
 from boxless.data.glyphs import Glyphs
+from boxless.data.house_digits import PARTS, load_house_digits
+from boxless.data.house_numbers import HouseNumberGenerator, HouseNumberLayout
 from boxless.data.scaled_scenes import ScaledLayout, ScaledSceneGenerator
 from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
 from boxless.data.shape_scenes import ShapeLayout, ShapeSceneGenerator
 from boxless.data.single_glyphs import SingleGenerator, SingleLayout
 from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
 
-AnyLayout = Layout | ScaledLayout | VaryingLayout | SingleLayout | GaborNoise | ShapeLayout
+AnyLayout = Layout | ScaledLayout | VaryingLayout | SingleLayout | GaborNoise | ShapeLayout | HouseNumberLayout
 
 SCENES: dict[str, AnyLayout] = {
     **LAYOUTS,
@@ -24,6 +26,7 @@ SCENES: dict[str, AnyLayout] = {
     "gabor-36": GaborNoise(counts=(36,)),
     "tetrominoes": ShapeLayout("tetrominoes", counts=(3,), side=112),
     "sprites": ShapeLayout("sprites", counts=(1, 2, 3, 4, 5, 6), side=64),
+    "svhn": HouseNumberLayout(),
 }
 
 
@@ -38,12 +41,17 @@ class Generator(Protocol):
 
 
 def generator_of(layout: AnyLayout, glyphs: Glyphs, seed: int = 0, stream: int = 0) -> Generator:
-    """The generator of a layout, of whatever kind; Gabor noise and coloured shapes make no use of the glyphs.
+    """The generator of a layout, of whatever kind.
+
+    Gabor noise, coloured shapes and house numbers make no use of the glyphs; the stream tells the part that the digits
+    of house numbers come from.
 
     Raises:
-        BoxlessError: the layout has no room for what it lays down.
+        BoxlessError: the layout has no room for what it lays down, or SVHN cannot be had.
     """
     match layout:
+        case HouseNumberLayout():
+            return HouseNumberGenerator(load_house_digits(PARTS[stream]), layout, seed, stream)
         case GaborNoise():
             return GaborGenerator(layout, seed, stream)
         case ShapeLayout():

@@ -14,8 +14,10 @@ class LabelledArray:
         images: (N, H, W, 3) uint8, RGB.
         labels: (N,) class ids, contiguous from 0.
         class_names: the name of each class id.
+        groups: (N,) the photograph that each is cut from, by number; None where that is not known.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None

@@ -18,7 +18,12 @@ from boxless.instances import Instances
 Prepared = tuple[str, Tensor, Instances] | tuple[str, Tensor, Instances, Tensor]
 
 
-def write_folder(root: Path, images: Iterable[Prepared], attributes: Mapping[str, Sequence[str]] | None = None) -> int:
+def write_folder(
+    root: Path,
+    images: Iterable[Prepared],
+    attributes: Mapping[str, Sequence[str]] | None = None,
+    in_reading_order: bool = False,
+) -> int:
     """Write ``images/*.png`` and ``coco.json``, so that ``boxless.data.folder.read_folder`` reads them.
 
     ``coco.json`` comes last: a folder without it is not finished. Of the images one at a time is in memory.
@@ -28,6 +33,7 @@ def write_folder(root: Path, images: Iterable[Prepared], attributes: Mapping[str
         images: file name (its suffix becomes ``.png``), pixels (3, H, W) in [0, 1], and objects with ``image_size``;
             all agree in class names. Then (H, W) integers up to 255, the object of each pixel, where it is known.
         attributes: of classes that combine some, see ``boxless.data.attributes``.
+        in_reading_order: said in the file, of the objects of each image.
 
     Returns:
         How many images were written.
@@ -47,7 +53,7 @@ def write_folder(root: Path, images: Iterable[Prepared], attributes: Mapping[str
         for numbers in segments:
             write_atomically(root / "segments" / name, _png(numbers))
         written[name] = truth
-    write_coco(table, list(written.items()), attributes)
+    write_coco(table, list(written.items()), attributes, in_reading_order)
     return len(written)
 
 

@@ -132,7 +132,9 @@ class ScaledSceneGenerator:
         these do not depend on the order, thus not on the batch.
         """
         tile, side = tiles.shape[-1], self.layout.side
-        columns, rows = resizing(centers, sides / self.glyphs.box, tile, side).unbind(dim=2)  # (B, K, T, side)
+        columns, rows = resizing(centers, sides.unsqueeze(-1) / self.glyphs.box, tile, side).unbind(
+            dim=2
+        )  # (B, K, T, side)
         wide = torch.matmul(tiles.double(), columns)
         total = torch.matmul(rows.flatten(1, 2).transpose(1, 2), wide.flatten(1, 2))
         return (total.clamp(max=255) / 255).float().unsqueeze(1)
@@ -146,14 +148,14 @@ def resizing(centers: Tensor, scales: Tensor, tile: int, side: int) -> Tensor:
 
     Args:
         centers: (B, K, 2) places of the tiles' middles on the canvas, in pixels, float64.
-        scales: (B, K) pixels of the canvas for one of the tile, float64.
+        scales: (B, K, 2) pixels of the canvas for one of the tile along x and y, or (B, K, 1) for both, float64.
         tile: side of the tile.
         side: of the canvas.
 
     Returns:
         (B, K, 2, tile, side) for x and y, float64 of 16 binary places.
     """
-    scale = scales[..., None, None]
+    scale = scales.unsqueeze(-1)
     place = (torch.arange(side) - centers.unsqueeze(-1)) / scale + (tile - 1) / 2  # (B, K, 2, side), in the tile
     narrow = scale.clamp_max(1)
     reach = int(1 / float(narrow.min())) + 1

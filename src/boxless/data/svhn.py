@@ -73,7 +73,7 @@ def _folder(root: Path, split: str, where: Path, numbers: Sequence[tuple[str, li
         raise bad_rows(where, problems)
     if not images:
         raise BoxlessError(f"{where} names no image; copy it again.")
-    return Folder(root, DIGIT_NAMES, images)
+    return Folder(root, DIGIT_NAMES, images, in_reading_order=True)
 
 
 def _labelled(path: Path, digits: list[Digit], size: _Size | None) -> LabelledImage:

@@ -5,17 +5,47 @@ tight rectangle, keeps the digits' shape. Where it would reach over the border i
 smaller than the square, the border's pixels go on: a black bar would look like a 1.
 """
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from boxless.data.crops import Rectangle, cut, cut_instances, resized
-from boxless.data.folder import Folder
+from boxless.data.folder import Folder, check_images
 from boxless.data.images import to_tensor
+from boxless.data.prepared import write_folder
+from boxless.data.svhn import read_svhn
 from boxless.instances import Instances
 
 SIDE = 64
+
+
+def write_svhn_crops(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[dict[str, int], list[str]]:
+    """Write the crops as folders ``train`` and ``test`` that ``read_folder`` reads; a part that is there stays.
+
+    Args:
+        source: the folder that holds ``full``, see ``boxless.data.svhn.read_svhn``.
+        root: where.
+
+    Returns:
+        How many images are in each part that was written, and a sentence for each image that was left out because it
+        is broken.
+
+    Raises:
+        BoxlessError: a table is missing or bad.
+    """
+    counts: dict[str, int] = {}
+    problems: list[str] = []
+    for part in ("train", "test"):
+        if not (Path(root) / part / "coco.json").exists():
+            numbers, broken = check_images(read_svhn(Path(source) / "full", part))
+            counts[part] = write_folder(
+                Path(root) / part, square_crops(numbers), in_reading_order=numbers.in_reading_order
+            )
+            problems += broken
+    return counts, problems
 
 
 def square_around(truth: Instances, image_size: tuple[int, int]) -> Rectangle:

@@ -72,13 +72,13 @@ def read_svhn_digit_pngs(
         without_numbers: images of format 1 whose digits are left out.
 
     Returns:
-        Images (N, 32, 32, 3) and labels in the order of the table.
+        Images (N, 32, 32, 3), labels, and the numbers of the format 1 images as groups, in the order of the table.
 
     Raises:
         BoxlessError: a file is missing or broken, or there are bad rows, which are all named at once.
     """
     table, archive_path = Path(path) / "crops_labels.csv", Path(path) / "crops.zip"
-    images, labels, problems = [], [], []
+    images, labels, groups, problems = [], [], [], []
     rows = read_table(table, ("crop", "full_number_image", "digit_index", "label"), SOURCE)
     try:
         with zipfile.ZipFile(archive_path) as archive:
@@ -87,9 +87,11 @@ def read_svhn_digit_pngs(
                     label = whole(row, "label")
                     if label not in range(10):
                         raise ValueError(f"its label is {label}, no digit")
-                    if whole(row, "full_number_image") not in without_numbers:
+                    number = whole(row, "full_number_image")
+                    if number not in without_numbers:
                         images.append(_png(archive, f"{row['crop'].strip()}.png"))
                         labels.append(label)
+                        groups.append(number)
                 except ValueError as error:
                     problems.append(f"line {line}: {error}")
     except FileNotFoundError as error:
@@ -99,7 +101,7 @@ def read_svhn_digit_pngs(
     if problems:
         raise bad_rows(table, problems)
     pixels = np.array(images, np.uint8).reshape(-1, SIDE, SIDE, 3)
-    return LabelledArray(pixels, np.array(labels, np.int64), DIGIT_NAMES)
+    return LabelledArray(pixels, np.array(labels, np.int64), DIGIT_NAMES, np.array(groups, np.int64))
 
 
 def _variables(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:

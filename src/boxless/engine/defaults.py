@@ -10,6 +10,7 @@ import numpy as np
 
 from boxless.data.folder import Folder, read_folder
 from boxless.data.generators import SCENES
+from boxless.data.house_numbers import HouseNumberLayout
 from boxless.data.images import UnreadableImage, read_image
 from boxless.data.shape_scenes import ShapeLayout
 from boxless.engine.recipe import Recipe
@@ -58,7 +59,7 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     if recipe.data.folder is None:
         layout = SCENES.get(recipe.data.layout)
         choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
-        if isinstance(layout, ShapeLayout):
+        if isinstance(layout, ShapeLayout | HouseNumberLayout):
             choices.append(({"channels": layout.channels}, "scenes in colour"))
     else:
         folder = read_folder(recipe.data.folder, labels_needed=needs_labels)

@@ -17,7 +17,7 @@ from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Segments, Threshold
+from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Segments, Threshold, Transcribes
 from boxless.metrics.attributes import attribute_accuracies
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores
@@ -28,9 +28,34 @@ from boxless.metrics.offsets import OffsetStatistics, offset_statistics
 from boxless.metrics.reading import ReadingScores, reading_scores
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
 from boxless.metrics.segmentation import ari_sums, mean_ari_of
+from boxless.metrics.sequences import SequenceErrors, sequence_errors
 from boxless.models import load
 
+Texts = list[tuple[int, ...]]
 Number = int | Literal["true"] | None
+
+
+@dataclass(frozen=True)
+class Transcriptions:
+    """What images say, as class ids in reading order.
+
+    Attributes:
+        read: by our reading, of each image.
+        by_columns: by the paper's rule.
+        true: what is there.
+    """
+
+    read: Texts
+    by_columns: Texts
+    true: Texts
+
+    def errors(self) -> SequenceErrors:
+        """Of our reading."""
+        return sequence_errors(self.read, self.true)
+
+    def errors_by_columns(self) -> SequenceErrors:
+        """Of the paper's rule."""
+        return sequence_errors(self.by_columns, self.true)
 
 
 @dataclass(frozen=True)
@@ -46,6 +71,7 @@ class Evaluation:
         counted: by the model's own threshold, whatever was asked for; None of a model without.
         calibrated_threshold: that of the model.
         reading: of images as a whole; None of a model that only finds instances.
+        transcriptions: None of a model that transcribes nothing, or where the order of the objects is not known.
         ari: the adjusted Rand index over foreground pixels; None of a model that draws no masks, or without true ones.
         attributes: the accuracy of each attribute of the objects, where their classes are combinations of some.
         images, seconds: how many, and how long their detection took.
@@ -70,6 +96,7 @@ class Evaluation:
     counted: CountingScores | None = None
     calibrated_threshold: float | None = None
     reading: ReadingScores | None = None
+    transcriptions: Transcriptions | None = None
     ari: float | None = None
     attributes: dict[str, float] = field(default_factory=dict)
     predicted: list[Instances] = field(default_factory=list, repr=False)
@@ -86,6 +113,10 @@ class Evaluation:
             found["grey_rmse"] = self.grey_rmse
         if self.reading is not None:
             found |= {name: value for name, value in asdict(self.reading).items() if value is not None}
+        if self.transcriptions is not None:
+            ours, theirs = self.transcriptions.errors(), self.transcriptions.errors_by_columns()
+            found |= {"sequence_error": ours.sequence, "character_error": ours.character}
+            found |= {"column_sequence_error": theirs.sequence, "column_character_error": theirs.character}
         if self.ari is not None:
             found["ari"] = self.ari
         found |= self.attributes
@@ -148,6 +179,8 @@ def evaluate(
     guessed: list[Instances] = []
     classes_read: list[tuple[int, ...]] = []
     class_read: list[int] = []
+    read: Texts = []
+    by_columns: Texts = []
     places_known, seconds, squared_errors, grey_errors, ari = True, 0.0, np.zeros(2), np.zeros(2), np.zeros(2)
     class_names = source.class_names if detector.knows_classes else the_only_class(detector.config.class_names)
     counted = None if detector.calibrated_threshold is None else counting_sums([], [], len(class_names))
@@ -177,10 +210,14 @@ def evaluate(
             if isinstance(detector, ReadsImages):
                 classes_read += detector.classes_in(contents)
                 class_read += detector.classify(contents).tolist()
+            if isinstance(detector, Transcribes) and source.in_reading_order:
+                read += detector.transcribe(contents)
+                by_columns += detector.transcribe(contents, by_columns=True)
             predicted += [one[: len(t)] for one, t in zip(found, truth, strict=True)] if k == "true" else found
             true += truth
             watched.advance(len(truth))
     scores = detection_scores(predicted, true)
+    texts = [tuple(one.labels.tolist()) for one in true]
     known: dict[str, Any] = {"ari": mean_ari_of(ari) if ari.any() else None}
     if places_known:
         known |= {
@@ -204,11 +241,8 @@ def evaluate(
         true=true,
         problems=problems,
         source=source,
-        reading=(
-            reading_scores(class_read, classes_read, [tuple(one.labels.tolist()) for one in true])
-            if isinstance(detector, ReadsImages)
-            else None
-        ),
+        reading=reading_scores(class_read, classes_read, texts) if isinstance(detector, ReadsImages) else None,
+        transcriptions=Transcriptions(read, by_columns, texts) if places_known and read else None,
         rmse=rmse_of(squared_errors) if isinstance(detector, Reconstructs) else None,
         grey_rmse=rmse_of(grey_errors) if isinstance(detector, Reconstructs) else None,
         counted=None if counted is None else counting_scores_of(counted),

@@ -10,10 +10,12 @@ from boxless.data.faces import write_faces
 from boxless.data.landmarks import LANDMARKS_FILE
 from boxless.data.multi_objects import write_clevr_with_masks, write_tetrominoes
 from boxless.data.raccoon import write_raccoons
+from boxless.data.svhn_crops import write_svhn_crops
 from boxless.errors import BoxlessError
 
 SETS: dict[str, Callable[[Path, Path], tuple[dict[str, int], list[str]] | None]] = {
     "raccoon": write_raccoons,
+    "svhn": write_svhn_crops,
     "faces": write_faces,
     "clevr": write_clevr,
     "clevr_with_masks": write_clevr_with_masks,

@@ -22,16 +22,18 @@ class DataConfig:
 
     Attributes:
         folder: a user's folder (see ``boxless.data.folder``); scenes are composed where it is not given.
+        scenes_share: share of scenes among the images to train on, where there is a folder with images as large.
         layout: of the scenes: mnist-hard, -crowded, -3, -easy, -uneven, -k, -scales or -single, extended-mnist,
-            gabor-16 or -36, tetrominoes or sprites.
+            gabor-16 or -36, tetrominoes, sprites or svhn.
         counts: how many glyphs a scene has, one of these; the layout's own by default.
-        glyphs: "mnist", or "digits", which need no download; Gabor noise and shapes make no use of them.
-        train_size: scenes to train on; afterwards they come again.
+        glyphs: "mnist", or "digits", which need no download; Gabor noise, shapes and svhn make no use of them.
+        train_size: scenes to train on, with the images of a folder among them; afterwards they come again.
         validation_size: scenes to validate on, of glyphs that no training scene has.
         validation_share: share of a folder's images to validate on.
     """
 
     folder: str | None = None
+    scenes_share: float = 0.0
     layout: str = "mnist-hard"
     counts: tuple[int, ...] | None = None
     glyphs: str = "mnist"
@@ -42,6 +44,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if min(self.train_size, self.validation_size) < 1:
             raise ValueError("train_size and validation_size are at least 1.")
+        if not 0 <= self.scenes_share < 1 or (self.scenes_share and self.folder is None):
+            raise ValueError(f"scenes_share is in [0, 1), of the images of a folder, not {self.scenes_share}.")
         if not 0 < self.validation_share < 1:
             raise ValueError(f"validation_share is between 0 and 1, not {self.validation_share}.")
         if self.counts is not None and (min(self.counts, default=0) < 0 or max(self.counts, default=0) < 1):

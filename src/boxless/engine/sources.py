@@ -26,9 +26,15 @@ HELD_OUT = 12  # every so many-th training glyph is kept for validation scenes
 
 
 class Source(Protocol):
-    """Images by index."""
+    """Images by index.
+
+    Attributes:
+        class_names: of the labels.
+        in_reading_order: the objects of an image, where places are known, come in the order in which they are read.
+    """
 
     class_names: tuple[str, ...]
+    in_reading_order: bool
 
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor) -> Batch:
@@ -45,12 +51,55 @@ class Scenes:
         self.attributes: dict[str, tuple[str, ...]] = getattr(
             generator, "attributes", {}
         )  # whose values classes combine
+        self.in_reading_order: bool = getattr(generator, "in_reading_order", False)
 
     def __len__(self) -> int:
         return self.size
 
     def batch(self, indices: Tensor) -> Batch:
         return self.generator.compose(indices)
+
+
+class Mixed:
+    """Images of a folder and scenes of the same size and classes, for training: each index is one of either.
+
+    Args:
+        images: come again and again, each as often.
+        scenes: those of the other indices.
+        size: the number of indices.
+        share: of the scenes among them.
+
+    Raises:
+        BoxlessError: the classes differ.
+    """
+
+    in_reading_order = False
+
+    def __init__(self, images: "Images", scenes: Scenes, size: int, share: float) -> None:
+        if images.class_names != scenes.class_names:
+            raise BoxlessError(
+                f"The folder has the classes {', '.join(images.class_names)}, and the scenes to mix it with "
+                f"{', '.join(scenes.class_names)}; leave scenes_share out."
+            )
+        self.images, self.scenes, self.size, self.share = images, scenes, size, share
+        self.class_names = scenes.class_names
+
+    def __len__(self) -> int:
+        return self.size
+
+    def batch(self, indices: Tensor) -> Batch:
+        composed = indices < round(self.share * self.size)
+        parts = [
+            source.batch(own)
+            for source, own in ((self.images, indices[~composed] % len(self.images)), (self.scenes, indices[composed]))
+            if len(own)
+        ]
+        if len({part.images.shape[1:] for part in parts}) > 1:
+            raise BoxlessError(
+                f"The images of {self.images.folder.root} are not as large as the scenes to mix them with; resize them."
+            )
+        labels = _padded([row for part in parts for row in part.labels], -1)
+        return Batch(torch.cat([part.images for part in parts]), labels)
 
 
 class Images:
@@ -69,6 +118,7 @@ class Images:
     def __init__(self, folder: Folder, channels: int, max_side: int | None, places: bool) -> None:
         self.folder, self.channels, self.max_side, self.places = folder, channels, max_side, places
         self.class_names, self.attributes = folder.class_names, folder.attributes
+        self.in_reading_order = folder.in_reading_order
         self._kept: dict[int, tuple[Tensor, tuple[float, float]]] = {}
         self._bytes = 0
 
@@ -147,11 +197,7 @@ def training_sources(
         BoxlessError: the layout, the glyphs or the folder are not usable.
     """
     if data.folder is None:
-        held_out = torch.arange(len(load_glyphs(data.glyphs, "train").labels)) % HELD_OUT == 0
-        glyphs = load_glyphs(data.glyphs, "train")
-        train = generator_of(_layout(data), _subset(glyphs, ~held_out), seed, TRAIN)
-        validation = generator_of(_layout(data), _subset(glyphs, held_out), seed, VALIDATION)
-        return Scenes(train, data.train_size), Scenes(validation, data.validation_size), []
+        return _scenes(data, seed, TRAIN), _scenes(data, seed, VALIDATION), []
     folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed))
     if not folder.images:
         raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
@@ -159,7 +205,20 @@ def training_sources(
     train_part, validation_part = split(folder, data.validation_share, seed)
     places = places and all(image.truth is not None for image in train_part.images)
     train_source = Images(train_part, channels, max_side, places)
-    return train_source, Images(validation_part, channels, max_side, places=True), problems
+    validation_source = Images(validation_part, channels, max_side, places=True)
+    if data.scenes_share:
+        scenes = _scenes(data, seed, TRAIN)
+        return Mixed(train_source, scenes, data.train_size, data.scenes_share), validation_source, problems
+    return train_source, validation_source, problems
+
+
+def _scenes(data: DataConfig, seed: int, stream: int) -> Scenes:
+    """Scenes to train on, or to validate on with glyphs that no training scene has."""
+    glyphs = load_glyphs(data.glyphs, "train")
+    held_out = torch.arange(len(glyphs.labels)) % HELD_OUT == 0
+    own = _subset(glyphs, held_out if stream == VALIDATION else ~held_out)
+    size = data.validation_size if stream == VALIDATION else data.train_size
+    return Scenes(generator_of(_layout(data), own, seed, stream), size)
 
 
 def scenes_of_test_glyphs(data: DataConfig, size: int, seed: int = 0) -> Scenes:

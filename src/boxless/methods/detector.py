@@ -89,6 +89,15 @@ class ReadsImages(Protocol):
         ...
 
 
+@runtime_checkable
+class Transcribes(Protocol):
+    """A detector that reads what an image says."""
+
+    def transcribe(self, images: list[Any], *, by_columns: bool = False) -> list[tuple[int, ...]]:
+        """The class ids of each image in reading order; ``by_columns`` by the paper's rule instead of our own."""
+        ...
+
+
 class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 

@@ -156,6 +156,27 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
+class Reading:
+    """One image with what was read in it.
+
+    Attributes:
+        name: of the file or scene.
+        image: (H, W), (H, W, 1) or (H, W, 3), floats in [0, 1].
+        class_map: (H, W, C), the probability of each class, or None.
+        read: by our reading.
+        by_columns: by the paper's rule.
+        true: what is there.
+    """
+
+    name: str
+    image: ImageArray
+    class_map: ImageArray | None
+    read: str
+    by_columns: str
+    true: str
+
+
+@dataclass(frozen=True, eq=False)
 class Report:
     """A run or an evaluation, told to a person.
 
@@ -167,6 +188,7 @@ class Report:
         counted: the same with the model's own threshold, or None where it has none.
         threshold: that threshold.
         examples: images with what was found in them.
+        readings: images with what was read in them.
         confusion: (C + 1, C + 1) of ``metrics.confusion.confusion_matrix``.
         class_names: C names, for the confusion, the counts and the offsets; ids where None.
         offsets: of ``metrics.offsets.offset_statistics``.
@@ -184,6 +206,7 @@ class Report:
     counted: CountingScores | None = None
     threshold: float | None = None
     examples: Sequence[Example] = field(default=())
+    readings: Sequence[Reading] = field(default=())
     confusion: NDArray[np.integer] | None = None
     class_names: Sequence[str] | None = None
     offsets: OffsetStatistics | None = None

@@ -15,7 +15,8 @@ from boxless.engine.tables import Mark
 from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
-from boxless.report.contents import Example, LandmarkPictures, MetricRow, Rebuilt, Report, Unit
+from boxless.metrics.sequences import edit_distance
+from boxless.report.contents import Example, LandmarkPictures, MetricRow, Reading, Rebuilt, Report, Unit
 from boxless.report.discovered import kinds_in, kinds_of, layers_of, rebuilt_by
 from boxless.report.pictures import ImageArray
 from boxless.report.plots import Curve
@@ -32,6 +33,10 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "classification": ("Classif.", "%", False),
     "exact_sets": ("Images with the right set of classes", "%", False),
     "image_error": ("Images of one class read wrong", "%", True),
+    "sequence_error": ("Sequences read wrong", "%", True),
+    "column_sequence_error": ("The same by the columns of the map", "%", True),
+    "character_error": ("Edits a true character", "%", True),
+    "column_character_error": ("The same by the columns of the map", "%", True),
     "both": ("Both", "%", False),
     "precision": ("Precision, centre in the box", "%", False),
     "recall": ("Recall, centre in the box", "%", False),
@@ -132,6 +137,33 @@ def examples(evaluation: Evaluation, detector: Detector, indices: Sequence[int])
     ]
 
 
+def readings(evaluation: Evaluation, detector: Detector, number: int) -> list[Reading]:
+    """What images say beside what was read in them, the worst first."""
+    texts, source = evaluation.transcriptions, evaluation.source
+    if texts is None or source is None:
+        return []
+    edits = [edit_distance(read, true) for read, true in zip(texts.read, texts.true, strict=True)]
+    worst = np.argsort(-np.array(edits), kind="stable")[:number].tolist()
+    names = evaluation.class_names
+    return [
+        Reading(
+            name=_name(source, index),
+            image=image.permute(1, 2, 0).numpy(),
+            class_map=_heatmap(detector, image),
+            read=_spelled(texts.read[index], names),
+            by_columns=_spelled(texts.by_columns[index], names),
+            true=_spelled(texts.true[index], names),
+        )
+        for index in worst
+        for image in [_image(source, index)]
+    ]
+
+
+def _spelled(labels: Sequence[int], names: Sequence[str]) -> str:
+    """Names of one letter stand together, others apart."""
+    return ("" if all(len(name) == 1 for name in names) else " ").join(names[label] for label in labels)
+
+
 def telling(evaluation: Evaluation, number: int) -> list[int]:
     """Images to show: the first ones, and those with the most mistakes where there are any."""
     count = len(evaluation.predicted)
@@ -173,6 +205,7 @@ def report_of(
         counted=evaluation.counted,
         threshold=evaluation.calibrated_threshold,
         examples=examples(evaluation, detector, telling(evaluation, pictures)),
+        readings=readings(evaluation, detector, 2 * pictures),
         confusion=None if one_class else evaluation.confusion,
         class_names=evaluation.class_names,
         offsets=replace(offsets, by_class={}) if one_class and offsets is not None else offsets,

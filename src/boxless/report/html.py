@@ -7,12 +7,13 @@ from boxless.report.contents import Example, MetricRow, Report
 from boxless.report.gallery import gallery
 from boxless.report.kinds import kinds, landmarks
 from boxless.report.markup import text
+from boxless.report.readings import readings
 from boxless.report.sections import confusion, counting, curves, offsets, problems, scores, settings
 from boxless.report.stylesheet import STYLESHEET
 
 __all__ = ["Example", "MetricRow", "Report", "render_report", "write_report"]
 
-SECTIONS = (scores, counting, gallery, kinds, landmarks, confusion, offsets, curves, settings, problems)
+SECTIONS = (scores, counting, readings, gallery, kinds, landmarks, confusion, offsets, curves, settings, problems)
 
 # Were a name ever to slip through unescaped, the browser would still run no script and load nothing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -37,6 +37,52 @@ def test_two_of_a_kind_stay_two_and_two_of_different_kinds_too() -> None:
     assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
 
 
+def block(x: tuple[int, int], y: tuple[int, int], lowest: float, seed: int) -> Tensor:
+    """(1, C + 1, M, N): class 1 over these columns and rows, of a probability from ``lowest`` to 1."""
+    p = probabilities(height=28)
+    size = y[1] - y[0], x[1] - x[0]
+    noise = torch.rand(size, generator=torch.Generator().manual_seed(seed))
+    p[0, 1, y[0] : y[1], x[0] : x[1]] = (lowest + (1 - lowest) * noise).clamp(max=0.99)
+    p[0, -1] = 1 - p[0, :-1].sum(0)
+    return p
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("lowest", [0.9, 0.5])
+def test_a_thing_many_times_larger_than_a_window_is_one_instance(seed: int, lowest: float) -> None:
+    """A high one, as a digit that fills the image, and a wide one; windows are 5×5."""
+    (high,) = group(block((12, 16), (3, 26), lowest, seed), half=2, lowest=0.5)
+    assert high.labels.tolist() == [1]
+    assert abs(high.places[0, 0] - 13.5) < 0.5
+    assert high.extents[0, 0].item() == pytest.approx(3, abs=0.2)
+    (wide,) = group(block((3, 28), (10, 13), lowest, seed), half=2, lowest=0.5)
+    assert wide.labels.tolist() == [1]
+
+
+def test_the_parts_of_one_thing_make_its_middle_its_extent_and_its_score() -> None:
+    """Maxima at x = 6.5 and 13.5 of a bar from 4 to 16 that dips little between them."""
+    bar = [(0, x, 5, 0.99 if x in (6, 7, 13, 14) else 0.7) for x in range(4, 17)]
+    (found,) = group(probabilities(*bar), half=2, lowest=0.5)
+    assert found.labels.tolist() == [0]
+    assert found.places[0].tolist() == pytest.approx([10, 5], abs=0.3)
+    assert found.extents[0].tolist() == pytest.approx([12, 0], abs=2)
+    assert found.scores[0] > 1 - 1e-4
+    (apart,) = group(probabilities(*bar[:5], *bar[8:]), half=2, lowest=0.5)
+    assert apart.labels.tolist() == [0, 0]
+
+
+def test_repeated_digits_that_nearly_touch_stay_apart() -> None:
+    """Three high ones, 6 places from each other, and the class half as likely between them."""
+    p = probabilities(height=28)
+    p[0, 1, 8:20, 5:21] = 0.4
+    for left in (5, 11, 17):
+        p[0, 1, 8:20, left : left + 3] = 0.95
+    p[0, -1] = 1 - p[0, :-1].sum(0)
+    (found,) = group(p, half=2, lowest=0.5)
+    assert found.labels.tolist() == [1, 1, 1]
+    assert sorted(found.places[:, 0].tolist()) == pytest.approx([6, 12, 18], abs=0.7)
+
+
 def test_what_looks_like_two_classes_is_the_one_with_more_mass() -> None:
     (found,) = group(probabilities((0, 5, 5, 0.9), (0, 6, 5, 0.9), (1, 7, 5, 0.7)), half=2, lowest=0.5)
     assert found.labels.tolist() == [0]

@@ -2,7 +2,8 @@
 
 The paper reads its map by columns and names the errors of that (MCMIL, section 5.3): one cluster read as two, two of a
 kind read as one, lines that are not horizontal. Here an instance is a maximum of the probability of its class, blurred;
-what it consists of is the window around it.
+what it consists of is the window around it. Of a large thing there are several such windows: maxima with no dip between
+them are one instance.
 
 Conventions
     Places are (x, y) = (column, row) of the map, from 0.
@@ -18,6 +19,7 @@ from boxless.ops.blur import gaussian_blur
 from boxless.ops.heatmap import suppress_non_maxima
 
 ALMOST_ONE = 1 - 1e-7
+DIP = 0.7  # two maxima are two things where the lowest mass between them is below this share of the lower one
 
 
 class Groups(NamedTuple):
@@ -32,8 +34,9 @@ class Groups(NamedTuple):
 def group(probabilities: Tensor, half: int, lowest: float) -> list[Groups]:
     """The instances that a map shows.
 
-    Two of one class are kept apart from a distance of more than 2·``half`` places along x or y on; of two different
-    classes within ``half`` places the one with less mass is left out: an object that looks like both.
+    Two of one class are kept apart from a distance of more than 2·``half`` places along x or y on, if the mass of the
+    class dips on the straight line between them; of two different classes within ``half`` places the one with less mass
+    is left out: an object that looks like both.
 
     Args:
         probabilities: (B, C + 1, M, N), the background last.
@@ -54,8 +57,38 @@ def group(probabilities: Tensor, half: int, lowest: float) -> list[Groups]:
     batch, label, row, column, score = (values[order] for values in (batch, label, row, column, score))
     places, extents = _windows(classes, half, (batch, label, row, column))
     numbers = batch.bincount(minlength=len(probabilities)).tolist()
-    parts = zip(*(values.split(numbers) for values in (places, extents, label, score)), strict=True)
-    return [Groups(*part) for part in parts]
+    peaks = torch.stack((label, row, column), dim=1)
+    parts = zip(mass, *(values.split(numbers) for values in (peaks, places, extents, label, score)), strict=True)
+    return [_without_dips(own_mass, own_peaks, Groups(*part)) for own_mass, own_peaks, *part in parts]
+
+
+def _without_dips(mass: Tensor, peaks: Tensor, groups: Groups) -> Groups:
+    """The instances of one image, those with no dip between them as one, which has the score of the surest.
+
+    Args:
+        mass: (C, M, N).
+        peaks: (N, 3) class, row and column of each instance.
+        groups: of them, surest first.
+    """
+    first, second = torch.triu(peaks[:, None, 0] == peaks[None, :, 0], diagonal=1).nonzero(as_tuple=True)
+    if len(first) == 0:
+        return groups
+    along = torch.linspace(0, 1, max(mass.shape[1:]), device=mass.device)[:, None]
+    start, end = peaks[first, None, 1:], peaks[second, None, 1:]
+    rows, columns = (start + along * (end - start)).round().long().unbind(-1)  # (pairs, points)
+    between = mass[peaks[first, None, 0], rows, columns]
+    joined = between.amin(1) >= DIP * torch.minimum(between[:, 0], between[:, -1])
+    leader = torch.arange(len(peaks), device=mass.device)
+    leader = leader.scatter_reduce(0, second[joined], first[joined], "amin")
+    while not torch.equal(leader, leader[leader]):
+        leader = leader[leader]
+    kept, member = leader.unique(return_inverse=True)
+    weights = mass[tuple(peaks.T)].unsqueeze(1)
+    ends = torch.cat((groups.places + groups.extents / 2, groups.extents / 2 - groups.places), dim=1)  # high, −low
+    index = member.unsqueeze(1)
+    sums = ends.new_zeros(len(kept), 3).index_add_(0, member, torch.cat((groups.places * weights, weights), dim=1))
+    reach = ends.new_full((len(kept), 4), -torch.inf).scatter_reduce_(0, index.expand(-1, 4), ends, "amax")
+    return Groups(sums[:, :2] / sums[:, 2:], reach[:, :2] + reach[:, 2:], groups.labels[kept], groups.scores[kept])
 
 
 def _windows(classes: Tensor, half: int, peaks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
