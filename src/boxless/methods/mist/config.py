@@ -194,7 +194,7 @@ class MistClassifierTrainingConfig(MistTrainingConfig):
     """
 
     task_loss: Literal["likelihood", "squares", "cross-entropy"] = "likelihood"
-    reconstruction: float = 4.0
+    reconstruction: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
