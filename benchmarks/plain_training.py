@@ -16,7 +16,7 @@ from boxless.methods.mist.config import (
     MistReconstructorConfig,
     MistTrainingConfig,
 )
-from boxless.methods.mist.losses import count_likelihood, heatmap_loss, image_loss
+from boxless.methods.mist.losses import count_loss, count_targets, heatmap_loss, image_loss
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import register, synthesize
 from boxless.methods.mist.training import foreground_of
@@ -45,9 +45,10 @@ class PlainClassification(nn.Module):
 
     def forward(self, batch: Batch, keypoints: Keypoints) -> Done:
         config, k = self.config, self.config.instances
+        targets = count_targets(batch.counts(len(config.class_names)), k, config.background)
         features = self.encoder(crop(batch.images, keypoints, config.patch_size)).flatten(1)
         logits = self.classify(features).unflatten(0, keypoints.sides.shape)
-        loss = count_likelihood(logits[:, :k], batch.counts(len(config.class_names)), config.background)
+        loss = count_loss(logits[:, :k], targets)
         if not self.weight:
             return Done(loss, batch.images, batch.images)
         patches = self.decode(features).view(*keypoints.sides.shape, config.channels, self.side, self.side)

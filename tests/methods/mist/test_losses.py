@@ -1,6 +1,5 @@
 """The losses against loops over samples, patches and instances, written as the paper writes them."""
 
-import itertools
 import math
 
 import pytest
@@ -9,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from boxless.methods.mist.losses import (
-    count_cross_entropy,
-    count_likelihood,
-    count_loss,
-    count_targets,
-    heatmap_loss,
-    image_loss,
-)
+from boxless.methods.mist.losses import count_cross_entropy, count_loss, count_targets, heatmap_loss, image_loss
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -39,35 +31,6 @@ def test_count_loss_is_half_of_equation_9() -> None:
     counts = torch.tensor([[labels.count(c) for c in range(4)] for labels in instances], dtype=torch.float64)
     losses = count_loss(logits, count_targets(counts, 4, background=False))
     assert losses.tolist() == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("labels", "background", "ranges"),
-    [
-        ([0, 2, 2, 1], False, [(1, 1), (1, 1), (2, 2)]),  # as many as patches
-        ([1, 1], True, [(0, 0), (2, 2), (0, 0), (2, 2)]),  # two patches left for the background
-        ([1, 1], False, [(0, 4), (2, 4), (0, 4)]),  # which classes the others are of is not known
-        ([0, 0, 1, 2, 2, 2], False, [(0, 2), (0, 1), (0, 3)]),  # two objects have no patch
-        ([0, 0, 1, 2, 2, 2], True, [(0, 2), (0, 1), (0, 3), (0, 0)]),
-        ([], False, [(0, 4)] * 3),
-        ([], True, [(0, 0)] * 3 + [(4, 4)]),
-    ],
-)
-def test_likelihood_is_that_of_all_namings_within_the_counts(
-    labels: list[int], background: bool, ranges: list[tuple[int, int]]
-) -> None:
-    logits = 6 * random(1, 4, len(ranges)) - 3
-    probabilities = logits.softmax(-1)[0]
-    counts = torch.tensor([[labels.count(c) for c in range(3)]], dtype=torch.float64)
-    expected = 0.0
-    for label, (least, most) in enumerate(ranges):
-        within = [yes for yes in itertools.product((0, 1), repeat=4) if least <= sum(yes) <= most]
-        p = probabilities[:, label]
-        expected -= math.log(
-            sum(math.prod(float(p[k] if y else 1 - p[k]) for k, y in enumerate(yes)) for yes in within)
-        )
-    loss = count_likelihood(logits, counts, background).item()
-    assert loss == pytest.approx(expected / (4 * len(ranges)), rel=1e-9, abs=1e-12)
 
 
 def test_patches_left_over_are_background() -> None:

@@ -188,12 +188,11 @@ class MistClassifierTrainingConfig(MistTrainingConfig):
     """How a MIST classifier is trained.
 
     Attributes:
-        task_loss: "likelihood" of the counts (see ``boxless.methods.mist.losses``); or, of the shares of the classes,
-            "squares" (2021, eq. 9) or "cross-entropy" (2018, eq. 7).
+        task_loss: of the shares of the classes: "squares" (2021, eq. 9) or "cross-entropy" (2018, eq. 7).
         reconstruction: weight of the reconstruction of the image from the patches.
     """
 
-    task_loss: Literal["likelihood", "squares", "cross-entropy"] = "likelihood"
+    task_loss: Literal["squares", "cross-entropy"] = "squares"
     reconstruction: float = 1.0
 
     def __post_init__(self) -> None:

@@ -5,8 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from boxless.ops.count_likelihood import count_log_likelihoods
-
 
 def count_targets(counts: Tensor, k: int, background: bool) -> Tensor:
     """The share of each class among K patches: the first term of eq. 9.
@@ -52,31 +50,6 @@ def count_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """
     log_mean = logits.log_softmax(dim=-1).logsumexp(dim=1) - math.log(logits.shape[1])
     return -(targets * log_mean).sum(dim=1)
-
-
-def count_likelihood(logits: Tensor, counts: Tensor, background: bool) -> Tensor:
-    """How unlikely the counts are of K patches named by their probabilities, a patch and class.
-
-    −Σ_c log P(N_c = n_c) / (K · C), where N_c is the number of patches that are of class c. Eq. 9 compares means: it is
-    content where every patch is of each class by its share, and has no slope where a patch is surely wrong.
-
-    Args:
-        logits: (B, K, C), or (B, K, C + 1) with background.
-        counts: (B, C) objects of each class.
-        background: the K − L patches left over are of the last class.
-
-    Returns:
-        (B,). Of an image with more than K objects no class may have more patches than objects; with fewer, and no
-        background, none fewer.
-    """
-    k = logits.shape[1]
-    total = counts.sum(1, keepdim=True)
-    if background:
-        counts = torch.cat((counts, (k - total).clamp_min(0.0)), dim=1)
-        total = total.clamp_min(float(k))
-    least = torch.where(total > k, 0.0, counts)
-    most = torch.where(total < k, float(k), counts)
-    return -count_log_likelihoods(logits.log_softmax(dim=-1), least, most).mean(dim=1) / k
 
 
 def image_loss(reconstruction: Tensor, images: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from boxless.data.batch import Batch
 from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.config import MistClassifierTrainingConfig
-from boxless.methods.mist.losses import count_cross_entropy, count_likelihood, count_loss, count_targets, image_loss
+from boxless.methods.mist.losses import count_cross_entropy, count_loss, count_targets, image_loss
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import synthesize
 from boxless.methods.mist.training import MistTraining, Task, foreground_of
 
-SHARE_LOSSES = {"squares": count_loss, "cross-entropy": count_cross_entropy}
+TASK_LOSSES = {"squares": count_loss, "cross-entropy": count_cross_entropy}
 
 
 class PatchDecoder(nn.Module):
@@ -72,9 +72,10 @@ class MistClassifierTraining(MistTraining):
     def task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """The loss of the classes, and that of the image rebuilt from the same features."""
         config, k = self.model.config, self.model.config.instances
+        targets = count_targets(batch.counts(len(config.class_names)), k, config.background)
         logits, features = self._networks["classifier"](self.model.patches(batch.images, keypoints))
         logits = logits.float().unflatten(0, keypoints.sides.shape)
-        classification = self._classification(logits[:, :k], batch.counts(len(config.class_names)))
+        classification = TASK_LOSSES[self.settings.task_loss](logits[:, :k], targets)
         terms = {"classification": classification}
         if self.decoder is None:
             return Task(classification, classification, terms)
@@ -84,10 +85,3 @@ class MistClassifierTraining(MistTraining):
         reconstruction = image_loss(synthesis, foreground_of(batch))
         total = classification + self.settings.reconstruction * reconstruction
         return Task(total, classification, terms | {"reconstruction": reconstruction}, patches, synthesis)
-
-    def _classification(self, logits: Tensor, counts: Tensor) -> Tensor:
-        """(B,) of the logits of K patches and the counts (B, C)."""
-        background = self.model.config.background
-        if self.settings.task_loss == "likelihood":
-            return count_likelihood(logits, counts, background)
-        return SHARE_LOSSES[self.settings.task_loss](logits, count_targets(counts, logits.shape[1], background))
