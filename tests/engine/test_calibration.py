@@ -163,7 +163,7 @@ def test_the_command_line_counts_by_it(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"all objects {expected.counted.total_error:.3g}" in printed
     for name, error in zip("0123456789", expected.counted.error_by_class, strict=True):
         assert f"{name} {error:.3g}" in printed
-    assert f"score from {threshold:.3g}" in (run / "report.html").read_text()
+    assert f"score from {threshold:.4g}" in (run / "report.html").read_text()
 
     scene = tmp_path / "scene.png"
     Image.fromarray(np.full((80, 80), 128, np.uint8)).save(scene)
