@@ -24,5 +24,8 @@ def test_a_set_that_is_not_there_says_where_it_is_had(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOXLESS_DATA", str(tmp_path))
-    with pytest.raises(BoxlessError, match=r"had at https?://.* \((MIT|CC BY 4\.0|Apache 2\.0|.*research use|.*non-commercial use only)\)\."):
+    with pytest.raises(
+        BoxlessError,
+        match=r"had at https?://.* \((MIT|CC BY 4\.0|Apache 2\.0|.*research use|.*non-commercial use only)\)\.",
+    ):
         photos(name, tmp_path / "out")

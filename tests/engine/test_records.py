@@ -81,6 +81,19 @@ def test_seconds_add_up_over_a_resume_without_the_time_between(tmp_path: Path, m
     assert record.machine.endswith(records.machine())
 
 
+def test_a_resumed_run_names_every_commit_that_trained_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {"seconds": 0.0, "commits": []}
+    for named in ("a1", "a1", "b2+", ""):
+        monkeypatch.setattr(records, "commit", lambda named=named: named)
+        part = KeepRecord(tmp_path)
+        part.load_state_dict(state)
+        after(part, [1.0], [0.0])
+        state = part.state_dict()
+    record = read_record(tmp_path)
+    assert record is not None
+    assert record.commit == "a1, b2+"
+
+
 def test_a_run_without_a_record_has_none(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
 

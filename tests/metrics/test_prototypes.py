@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.metrics.confusion import confusion_matrix
-from boxless.metrics.prototypes import assign_prototypes, count_covariance, prototype_contingency, relabel
+from boxless.metrics.prototypes import assign_prototypes, count_covariance, prototype_contingency
 
 from .random_scenes import CLASSES, scenes
 
@@ -66,21 +67,12 @@ def test_contingency_of_more_prototypes_than_classes_has_the_prototype_as_its_ro
     assert prototype_contingency([predicted], [true], 4, 2).tolist() == [[0, 0], [0, 0], [0, 0], [0, 1]]
 
 
-def test_relabel_undoes_a_permutation_of_the_classes() -> None:
+def test_a_permutation_of_the_classes_is_found() -> None:
     _, true = scenes(3, 6)
-    shuffled = [relabel(one, np.array([2, 0, 1])) for one in true]
+    order = np.array([2, 0, 1])
+    shuffled = [replace(one, labels=order[one.labels]) for one in true]
     mapping = assign_prototypes(prototype_contingency(shuffled, true, CLASSES, CLASSES))
-    for ours, truth in zip(shuffled, true, strict=True):
-        assert relabel(ours, mapping).labels.tolist() == truth.labels.tolist()
-
-
-def test_relabel_keeps_everything_else() -> None:
-    one = Instances([[1, 2]], [[3, 4]], [0.5], [2], image_size=(5, 6), descriptors=[[7, 8]])
-    named = relabel(one, np.array([0, 0, 1]), ("a", "b"))
-    assert named.names == ["b"]
-    assert (named.scores.tolist(), named.image_size) == ([0.5], (5, 6))
-    assert named.descriptors is not None
-    assert named.descriptors.tolist() == [[7, 8]]
+    assert mapping[order].tolist() == [0, 1, 2]
 
 
 def test_a_label_past_the_prototypes_is_refused() -> None:

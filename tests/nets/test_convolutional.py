@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side, map_side
+from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side
 
 NETS = {
     "mnist": [Layer(3, 5, s, p) for s, p in zip((1, 1, 2, 1, 1, 1), (2, 2, 2, 1, 0, 0), strict=True)],
@@ -31,22 +31,15 @@ def test_a_place_sees_a_square_around_its_own_pixel(name: str, row: int, column:
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_the_map_is_as_large_as_told_on_rectangles(name: str) -> None:
+def test_from_the_least_side_on_each_step_gives_a_place(name: str) -> None:
     layers = NETS[name]
-    network = AllConvolutional(1, layers)
-    for height, width in ((28, 28), (31, 64), (57, 40)):
-        assert network(torch.zeros(1, 1, height, width)).shape[2:] == (
-            map_side(height, layers),
-            map_side(width, layers),
-        )
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_the_least_side_has_a_place_and_one_pixel_less_has_none(name: str) -> None:
-    layers = NETS[name]
-    least = least_side(layers)
-    assert map_side(least, layers) == 1
-    assert least == 1 or map_side(least - 1, layers) == 0
+    least, step, network = least_side(layers), geometry(layers).step, AllConvolutional(1, layers)
+    for height, width in ((least, least + 1), (least + step - 1, least + step), (28, 31), (64, 57)):
+        places = (height - least) // step + 1, (width - least) // step + 1
+        assert network(torch.zeros(1, 1, height, width)).shape[2:] == places
+    if least > 1:
+        with pytest.raises(RuntimeError, match="Kernel size"):
+            network(torch.zeros(1, 1, least, least - 1))
 
 
 def test_the_network_is_convolutions_with_leaky_relu_between() -> None:

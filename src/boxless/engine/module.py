@@ -78,11 +78,14 @@ class TrainingModule(L.LightningModule):
         total, number = self._sums.get(name, (values.new_zeros(()), 0))
         self._sums[name] = (total + values.mean(), number + 1)
 
+    def noted(self) -> dict[str, Tensor]:
+        """The averages of this process in the epoch so far."""
+        return {name: total / number for name, (total, number) in self._sums.items()}
+
     def on_train_epoch_end(self) -> None:
         """Log the averages of the epoch."""
-        averages = {name: total / number for name, (total, number) in self._sums.items()}
+        self.log_dict(self.noted(), sync_dist=True)
         self._sums.clear()
-        self.log_dict(averages, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         """Places count where all images have them."""

@@ -48,7 +48,9 @@ class TrainingProgress(Callback):
         percents = [f"{name[4:]} {100 * shown[name]:.1f} %" for name in VALIDATED if name in shown]
         if "val/rmse" in shown:
             percents.append(f"rmse {shown['val/rmse']:.4f}")
-        losses = [f"{name[5:]} {value:.4g}" for name, value in shown.items() if name.startswith("loss/")]
+        # this comes before the module logs them
+        noted = {name: float(value) for name, value in module.noted().items()}
+        losses = [f"{name[5:]} {value:.4g}" for name, value in noted.items() if name.startswith("loss/")]
         self.console.print(
             f"step {done:,} of {self.steps:,}: {', '.join(percents)}; losses: {', '.join(losses)}; "
             f"{self._rate(done):.2f} steps/s, {_clock(time.monotonic() - self._began)} gone, {_clock(left)} left",

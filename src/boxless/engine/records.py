@@ -99,7 +99,8 @@ class Record:
     """Who trained a run: for the lab record.
 
     Attributes:
-        commit: of the checkout; "+" at its end for changed files; "" where the package is installed.
+        commit: of the checkout; "+" at its end for changed files; "" where the package is installed. Of a run that
+            was resumed with other code, each in turn: "55e9beb, 1d1547d".
         machine: see :func:`boxless.hardware.machine`.
         seconds: of training, over all resumes, what was lost by kills left out.
         steps: taken.
@@ -128,26 +129,30 @@ def read_record(run: Path) -> Record | None:
 
 
 class KeepRecord(Callback):
-    """Writes ``record.json`` after each epoch; its seconds travel with the checkpoint."""
+    """Writes ``record.json`` after each epoch; its seconds and commits travel with the checkpoint."""
 
     def __init__(self, run: Path) -> None:
         self.run, self.seconds, self._mark = run, 0.0, 0.0
+        self.commits: list[str] = []
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._mark = time.monotonic()
+        if (now := commit()) not in self.commits[-1:]:
+            self.commits.append(now)
 
     def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
         now = time.monotonic()
         self.seconds, self._mark = self.seconds + now - self._mark, now
         if trainer.is_global_zero:
-            record = Record(commit(), machine(), round(self.seconds, 1), module.steps_done)
+            trained_by = ", ".join(filter(None, self.commits))
+            record = Record(trained_by, machine(), round(self.seconds, 1), module.steps_done)
             write_atomically(self.run / RECORD_FILE, json.dumps(asdict(record), indent=2))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
+        return {"seconds": self.seconds, "commits": self.commits}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds = state_dict["seconds"]
+        self.seconds, self.commits = state_dict["seconds"], list(state_dict["commits"])
 
 
 def commit() -> str:

@@ -1,6 +1,5 @@
 """Prototypes of an unsupervised method get the names of classes, once, on training scenes (PROTOCOL 2)."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,14 +90,3 @@ def assign_prototypes(contingency: NDArray[np.int64] | NDArray[np.float64]) -> N
     matched, classes = linear_sum_assignment(table, maximize=True)
     mapping[matched] = classes
     return mapping
-
-
-def relabel(instances: Instances, mapping: NDArray[np.int64], class_names: tuple[str, ...] | None = None) -> Instances:
-    """The same instances with the class of their prototype for a label.
-
-    Args:
-        instances: whose labels are ids of prototypes.
-        mapping: (P,) of ``assign_prototypes``.
-        class_names: the names of the classes.
-    """
-    return dataclasses.replace(instances, labels=mapping[instances.labels], class_names=class_names)

@@ -61,15 +61,6 @@ def geometry(layers: Sequence[Layer]) -> Geometry:
     return Geometry(first, step, seen)
 
 
-def map_side(side: int, layers: Sequence[Layer]) -> int:
-    """Places along an axis of so many pixels; none or fewer where the image is too small."""
-    for layer in layers:
-        side = (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
-        if side < 1:
-            return 0
-    return side
-
-
 def least_side(layers: Sequence[Layer]) -> int:
     """The least number of pixels along an axis that gives a place."""
     side = 1

@@ -24,7 +24,7 @@ def makings_of(results: Sequence[Result | None]) -> list[str]:
     """How each result was made, a line each; rows of one result share it."""
     made = (
         f"{one.name}: {one.steps:,} steps in {one.seconds / 60:.0f} min, seed {one.seed}, "
-        f"commit {one.commit[:12] or 'not known'}, on {one.machine}"
+        f"commit {one.commit or 'not known'}, on {one.machine}"
         for one in results
         if one is not None
     )

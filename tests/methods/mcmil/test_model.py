@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import boxless
 from boxless.methods.mcmil.config import McmilConfig
 from boxless.methods.mcmil.model import McmilDetector, McmilOutput, layers_of
-from boxless.nets.convolutional import geometry, map_side
+from boxless.nets.convolutional import geometry, least_side
 from boxless.ops.likelihood import label_set_log_likelihood
 
 NAMES = ("dim", "fair", "bright")
@@ -26,7 +26,7 @@ class Levels(nn.Module):
         self.weight = nn.Parameter(torch.zeros(()))  # a model is asked for the device of one
 
     def forward(self, images: Tensor) -> Tensor:
-        rows, columns = (map_side(side, self.layers) for side in images.shape[2:])
+        rows, columns = ((side - least_side(self.layers)) // STEP + 1 for side in images.shape[2:])
         seen = images[:, :1, FIRST : FIRST + STEP * rows : STEP, FIRST : FIRST + STEP * columns : STEP]
         levels = torch.tensor([*LEVELS, 0.0]).view(1, -1, 1, 1)
         return -400 * (seen - levels).square()

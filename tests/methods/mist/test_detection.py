@@ -15,7 +15,7 @@ from torch import Tensor
 from boxless.instances import Instances
 from boxless.methods.mist import model as mist
 from boxless.methods.mist.classification import model as classification
-from boxless.methods.mist.model import inside
+from boxless.ops.padding import inside
 from tests.methods.mist.small import Brightness, small_model, spots, spotting_model
 
 PLACES = [(10.0, 8.0), (30.0, 9.0), (21.0, 21.0)]
@@ -211,18 +211,6 @@ def test_peaks_keep_away_from_the_border() -> None:
         centers = model.detect(noise(30, 44, seed), threshold=0.0).centers
         assert len(centers) > 3
         assert ((centers >= 5) & (centers <= (44 - 6, 30 - 6))).all()
-
-
-@pytest.mark.parametrize("border", [0, 2, 5])
-def test_the_inner_part_of_each_extent_by_a_loop(border: int) -> None:
-    extents = torch.tensor([[9, 14], [12, 7], [3, 14], [1, 2]])
-    expected = torch.zeros(4, 12, 14, dtype=torch.bool)
-    for image, (height, width) in zip(expected, extents.tolist(), strict=True):
-        rows, columns = min(border, (height - 1) // 2), min(border, (width - 1) // 2)
-        for y in range(rows, height - rows):
-            for x in range(columns, width - columns):
-                image[y, x] = True
-    assert torch.equal(inside(extents, border, torch.zeros(4, 12, 14)), expected)
 
 
 def test_responses_are_zero_in_the_border_of_the_image_or_of_each_extent() -> None:

@@ -17,13 +17,13 @@ from boxless.data.glyphs import load_glyphs
 from boxless.data.hashing import generator, uniforms
 from boxless.data.scenes import Layout, SceneGenerator
 from boxless.hardware import autocast
+from boxless.methods.tusk.calibration import DRAWN_IMAGES
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.prototypes import first_prototypes
 from boxless.methods.tusk.training import (
     CENTER_RATE,
-    DRAWN_IMAGES,
     FIRST,
     SAMPLES,
     STRONG,
@@ -327,7 +327,7 @@ class TestCalibration:
             asked.append(scores)
             return 0.625
 
-        monkeypatch.setattr("boxless.methods.tusk.training.least_score", parting)
+        monkeypatch.setattr("boxless.methods.tusk.calibration.least_score", parting)
         training.on_validation_epoch_start()
         assert training.model.calibrated_threshold == 0.625
         found = training.model.detect([image for batch in training._kept for image in batch.images], k=3)

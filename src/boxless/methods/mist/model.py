@@ -26,6 +26,7 @@ from boxless.ops.heatmap import (
     suppress_non_maxima,
     top_k_peaks,
 )
+from boxless.ops.padding import inside
 from boxless.ops.patches import crop, cut
 
 
@@ -226,20 +227,3 @@ def background_of(images: Tensor, extents: Tensor | None = None) -> Tensor:
         return images.flatten(2).median(dim=2).values[..., None, None]
     within = inside(extents, 0, images).unsqueeze(1)
     return images.masked_fill(~within, torch.nan).flatten(2).nanmedian(dim=2).values[..., None, None]
-
-
-def inside(extents: Tensor, border: int, like: Tensor) -> Tensor:
-    """(B, H, W) bool, as high and wide as ``like`` (…, H, W): pixels ``border`` or more from its edges.
-
-    The extents (B, 2) are height and width.
-
-    In an extent too small for that its middle row or column stays.
-    """
-    rows, columns = (torch.arange(length, device=like.device) for length in like.shape[-2:])
-    height, width = extents.unbind(dim=1)
-    return _span(rows, height, border).unsqueeze(2) & _span(columns, width, border).unsqueeze(1)
-
-
-def _span(places: Tensor, length: Tensor, border: int) -> Tensor:
-    reach = torch.minimum(length.new_full((), border), (length - 1) // 2).unsqueeze(1)
-    return (places >= reach) & (places < length.unsqueeze(1) - reach)

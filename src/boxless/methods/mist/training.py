@@ -13,10 +13,11 @@ from boxless.engine.module import TrainingModule
 from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import heatmap_loss
-from boxless.methods.mist.model import Keypoints, MistModel, background_of, inside
+from boxless.methods.mist.model import Keypoints, MistModel, background_of
 from boxless.methods.mist.registration import content_centers, register
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.lifting import lift
+from boxless.ops.padding import inside
 
 JITTER = 7  # keeps its random numbers apart from others
 PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate

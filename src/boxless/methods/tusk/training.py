@@ -11,14 +11,10 @@ from boxless.data.hashing import generator, uniforms
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
 from boxless.engine.ranks import gathered, mean_over_ranks, places
-from boxless.hardware import autocast
-from boxless.instances import Instances
-from boxless.methods.tusk.confidence import least_score
+from boxless.methods.tusk.calibration import calibrate, seen_of
 from boxless.methods.tusk.config import TuskTrainingConfig
-from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
 from boxless.methods.tusk.model import Tusk
-from boxless.methods.tusk.naming import classes_of_prototypes, with_prototypes
 from boxless.methods.tusk.networks import Maps, unit
 from boxless.methods.tusk.prototypes import complaint, dimensions, first_prototypes, shares_of, spread, used
 from boxless.ops.clustering import (
@@ -37,7 +33,6 @@ WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
-DRAWN_IMAGES = 32  # by which keypoints are told from the middle of what they draw; as many passes each as keypoints
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -117,7 +112,7 @@ class TuskTraining(TrainingModule):
 
     def _pair(self, batch: Batch) -> Pair:
         """I, which is the image itself but for a weak warp, and T(I), warped strongly."""
-        images, seen = batch.images, _not_padding(batch)
+        images, seen = batch.images, seen_of(batch)
         if self.settings.weak_warp:
             weak = self._warp(WEAK, WEAK_WARP, images)
             images, seen = warp_images(images, weak), warp_images(seen.float(), weak) > 0.99
@@ -246,58 +241,9 @@ class TuskTraining(TrainingModule):
         """Calibrate the model that is kept on the training images that this epoch began with."""
         super().on_validation_epoch_start()
         if self._kept:
-            self._calibrate(self.trained_model)
-            for name in ("class_of", "offset_of"):
-                getattr(self.model, name).copy_(getattr(self.trained_model, name))
-
-    @torch.no_grad()
-    def _calibrate(self, model: Tusk) -> None:
-        """The middle of the features, which lags behind the training; where objects lie from their keypoints; the least
-        score of an object; all by no label.
-
-        Then the names of the prototypes, by the labels that there are.
-        """
-        if self.settings.centering:
-            model.center.copy_(self._middle(model))
-        if self.settings.centered_boxes and not model.config.masks:
-            model.offset_of.copy_(offsets_of(self._content_sums(model)))
-        k = model.config.instances
-        detected = [one for batch in self._kept for one in model.detect(batch.unpadded(), k=k)]
-        if model.config.varying:
-            model.calibrated_threshold = least_score(self._all_scores(detected, k))
-        if model.config.named:
-            classes = classes_of_prototypes(model, with_prototypes(model, detected), self._kept)
-            if classes is not None:
-                model.class_of.copy_(torch.from_numpy(classes))
-
-    def _middle(self, model: Tusk) -> Tensor:
-        """(C,) the mean of the features at the keypoints of the kept images, of all processes."""
-        means = []
-        for batch in self._kept:
-            with autocast(self.device.type):
-                found = model.extract(model.encode(batch.images), model.config.instances, _not_padding(batch)[:, 0])
-            means.append(found.features.mean(dim=1))
-        return gathered(torch.cat(means).mean(dim=0, keepdim=True)).mean(dim=0)
-
-    def _content_sums(self, model: Tusk) -> Tensor:
-        """(M, 3) of the first of the kept images, of all processes."""
-        sums = torch.zeros(1, model.config.prototypes, 3, device=self.device)
-        left = DRAWN_IMAGES
-        for batch in self._kept:
-            for images, seen in zip(batch.images[:left].split(1), _not_padding(batch)[:left].split(1), strict=True):
-                with autocast(self.device.type):
-                    found = model.extract(model.encode(images), model.config.instances, seen[:, 0])
-                    sums += content_sums(model, found, (images.shape[2], images.shape[3]))
-            left = max(0, left - len(batch.images))
-        return gathered(sums).sum(dim=0)
-
-    def _all_scores(self, found: list[Instances], k: int) -> Tensor:
-        """(N,) those of all processes, which may have found unequal numbers."""
-        scores = torch.full((len(found), k), torch.nan, device=self.device)
-        for row, one in zip(scores, found, strict=True):
-            row[: len(one)] = torch.from_numpy(one.scores)
-        scores = gathered(scores)
-        return scores[scores.isfinite()]
+            calibrate(self.trained_model, self._kept, self.settings)
+            self.model.class_of.copy_(self.trained_model.class_of)
+            self.model.offset_of.copy_(self.trained_model.offset_of)
 
     def _optimizer(self, index: int) -> Any:
         return cast(list[Any], self.optimizers())[index]
@@ -308,16 +254,6 @@ class TuskTraining(TrainingModule):
         for index, rate in rates.items():
             for group in self._optimizer(index).param_groups:
                 group["lr"] = rate * factor
-
-
-def _not_padding(batch: Batch) -> Tensor:
-    """(B, 1, H, W) bool."""
-    size = batch.images.shape[2:]
-    if batch.extents is None:
-        return torch.ones(len(batch.images), 1, *size, dtype=torch.bool, device=batch.images.device)
-    rows, columns = (torch.arange(length, device=batch.images.device) for length in size)
-    height, width = batch.extents.view(-1, 1, 2).unbind(dim=2)  # (B, 1) each
-    return ((rows < height).unsqueeze(2) & (columns < width).unsqueeze(1)).unsqueeze(1)
 
 
 def _feature_equivariance(of_warped: Maps, of_image: Maps, center: Tensor, warp: Warp) -> Tensor:
