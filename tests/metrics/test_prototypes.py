@@ -50,6 +50,12 @@ def test_of_more_prototypes_one_for_each_class_is_matched_and_the_rest_go_where_
     assert reachable
 
 
+def test_if_not_one_to_one_each_goes_where_it_lies_most() -> None:
+    table = np.array([[5, 4], [9, 0], [0, 0]])
+    assert assign_prototypes(table).tolist() == [1, 0, 0]
+    assert assign_prototypes(table, one_to_one=False).tolist() == [0, 0, 0]
+
+
 def test_a_prototype_that_was_never_seen_takes_the_most_frequent_class() -> None:
     assert assign_prototypes(np.array([[5, 0], [0, 9], [0, 0]])).tolist() == [0, 1, 1]
 

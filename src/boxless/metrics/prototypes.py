@@ -66,7 +66,9 @@ def count_covariance(prototypes: ArrayLike, classes: ArrayLike) -> NDArray[np.fl
     return covariance
 
 
-def assign_prototypes(contingency: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int64]:
+def assign_prototypes(
+    contingency: NDArray[np.int64] | NDArray[np.float64], one_to_one: bool = True
+) -> NDArray[np.int64]:
     """The class of each prototype: one prototype to one class so that the most instances agree (Hungarian).
 
     Where there are more prototypes than classes, each that is left over takes the class it meets most often, as TUSK
@@ -76,6 +78,7 @@ def assign_prototypes(contingency: NDArray[np.int64] | NDArray[np.float64]) -> N
     Args:
         contingency: (P, C) how often prototype p lay on class c, or how well the two go together, with at least one
             class.
+        one_to_one: otherwise every prototype takes the class it meets most often.
 
     Returns:
         (P,) labels of classes. To be found on training scenes, and frozen.
@@ -87,6 +90,7 @@ def assign_prototypes(contingency: NDArray[np.int64] | NDArray[np.float64]) -> N
     if table.ndim != 2 or table.shape[1] == 0:
         raise BoxlessError(f"the counts of prototypes on classes must be (P, C) with a class, not {table.shape}.")
     mapping: NDArray[np.int64] = np.where(table.any(axis=1), table.argmax(axis=1), table.sum(axis=0).argmax())
-    matched, classes = linear_sum_assignment(table, maximize=True)
-    mapping[matched] = classes
+    if one_to_one:
+        matched, classes = linear_sum_assignment(table, maximize=True)
+        mapping[matched] = classes
     return mapping

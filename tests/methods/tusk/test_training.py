@@ -311,6 +311,14 @@ class TestCalibration:
         training.on_validation_epoch_start()
         assert training.model.class_of.tolist() == order.argsort().tolist()
 
+    @pytest.mark.parametrize("one_to_one", [True, False])
+    def test_each_class_gets_a_prototype_if_so_set(self, one_to_one: bool) -> None:
+        training = self.training(replace(SETTINGS, one_to_one=one_to_one), prototypes=10)
+        training._kept = batches(12, size=8)
+        knowing(training.model, training._kept, torch.zeros(10, dtype=torch.int64))
+        training.on_validation_epoch_start()
+        assert len(set(training.model.class_of.tolist())) == (10 if one_to_one else 1)
+
     def test_images_without_labels_name_nothing(self) -> None:
         training = self.training()
         training._kept = [replace(batch, labels=torch.full((4, 0), -1)) for batch in batches(2)]

@@ -40,7 +40,7 @@ def calibrate(model: Tusk, batches: Sequence[Batch], settings: TuskTrainingConfi
     if model.config.varying:
         model.calibrated_threshold = least_score(_all_scores(detected, k, model.center.device))
     if model.config.named:
-        classes = classes_of_prototypes(model, with_prototypes(model, detected), batches)
+        classes = classes_of_prototypes(model, with_prototypes(model, detected), batches, settings.one_to_one)
         if classes is not None:
             model.class_of.copy_(torch.from_numpy(classes))
 

@@ -103,6 +103,8 @@ class TuskTrainingConfig:
         warp_jitter: of the control points of the thin plate spline, uniform in ± this.
         naming_images: training images, the first of each epoch, by which the confidence is calibrated, and with
             labels also the prototypes named; at most.
+        one_to_one: name prototypes so that each class gets one, if there are as many; otherwise each is named by the
+            class it meets most often, as the paper names those of objects with attributes.
         centered_boxes: without masks, the box of an object lies around the middle of what its keypoint draws, which is
             seen on training images without labels; the paper's lies around the keypoint.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
@@ -130,6 +132,7 @@ class TuskTrainingConfig:
     warp_shift: float = 0.01
     warp_jitter: float = 0.1
     naming_images: int = 512
+    one_to_one: bool = True
     centered_boxes: bool = True
     averaging: float = 0.998
 

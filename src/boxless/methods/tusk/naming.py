@@ -23,9 +23,9 @@ def with_prototypes(model: Tusk, found: Sequence[Instances]) -> list[Instances]:
 
 
 def classes_of_prototypes(
-    model: Tusk, found: Sequence[Instances], batches: Sequence[Batch]
+    model: Tusk, found: Sequence[Instances], batches: Sequence[Batch], one_to_one: bool = True
 ) -> NDArray[np.int64] | None:
-    """One prototype to one class, so that the most objects agree; over the images of all processes.
+    """The class of each prototype, so that the most objects agree; over the images of all processes.
 
     With places, an object agrees with the keypoint that lies on it. Without, the numbers of the prototypes of an image
     are compared with those of its classes.
@@ -34,6 +34,7 @@ def classes_of_prototypes(
         model: whose classes have names.
         found: of each image of the batches, in their order; the labels are prototypes.
         batches: at least one, labelled.
+        one_to_one: see ``assign_prototypes``.
 
     Returns:
         (M,) classes; None where no image has a label.
@@ -46,6 +47,7 @@ def classes_of_prototypes(
     if all(batch.centers is not None for batch in batches):
         truth = [dataclasses.replace(one, class_names=None) for batch in batches for one in truths_of(batch, names)]
         table = torch.from_numpy(prototype_contingency(found, truth, prototypes, len(names), threshold=None)).to(device)
-        return assign_prototypes(gathered(table.unsqueeze(0)).sum(0).cpu().numpy())
+        return assign_prototypes(gathered(table.unsqueeze(0)).sum(0).cpu().numpy(), one_to_one)
     numbers = torch.from_numpy(np.stack([np.bincount(one.labels, minlength=prototypes) for one in found])).to(device)
-    return assign_prototypes(count_covariance(*(gathered(rows).cpu().numpy() for rows in (numbers, counts))))
+    covariance = count_covariance(*(gathered(rows).cpu().numpy() for rows in (numbers, counts)))
+    return assign_prototypes(covariance, one_to_one)
