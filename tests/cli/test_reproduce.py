@@ -66,6 +66,23 @@ def test_a_row_is_trained_tested_and_recorded(
     assert recorded.metrics == evaluate(run, recipe.data, images=8).metrics()
 
 
+def test_one_training_is_tested_on_other_scenes_too(
+    tiny_table: Table, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    on_two = Experiment("tiny-on-two", str(tiny_recipe), images=8, scenes={"counts": (2,)}, trained_as="tiny")
+    table = replace(tiny_table, rows=(*tiny_table.rows, Row("two", "two digits", "MIST", on_two)))
+    monkeypatch.setattr(reproduce, "TABLES", {table.name: table})
+    assert main(["reproduce", "tiny-table", "--train", "--results", "records"]) == 0
+    run = tmp_path / "runs" / "reproduce" / "tiny"
+    assert [path.name for path in run.parent.iterdir()] == ["tiny"]
+    recorded = read_result(tmp_path / "records", "tiny-on-two")
+    assert recorded is not None
+    data = replace(read_recipe(run / "config.yaml").data, counts=(2,))
+    assert recorded.metrics == evaluate(run, data, images=8).metrics()
+    assert recorded.steps == 2
+
+
 def test_a_run_that_exists_is_recorded_without_training(
     tiny_table: Table, scenes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

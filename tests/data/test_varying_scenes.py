@@ -77,6 +77,16 @@ def test_tiles_lie_wholly_inside_and_anywhere_alike() -> None:
     assert (pairs[0] == pairs[1]).float().mean().item() == pytest.approx(1 / 9, abs=4 * (8 / 81 / 900) ** 0.5)
 
 
+def test_centres_keep_their_distance() -> None:
+    layout = VaryingLayout(counts=(2, 4), sides=(60, 70), distance=20.0)
+    batch = VaryingSceneGenerator(glyphs(), layout).compose(torch.arange(200))
+    distances = torch.cdist(places(batch), places(batch)) + 1e3 * torch.eye(4)
+    present = batch.labels >= 0
+    apart = distances[present.unsqueeze(1) & present.unsqueeze(2)]
+    assert 20.0 <= apart.min() < 21.0
+    assert set(present.sum(1).tolist()) == {2, 4}
+
+
 @pytest.mark.parametrize("sides", [(20, 84), (84, 56)])
 def test_sides_that_make_no_sense_are_reported(sides: tuple[int, int]) -> None:
     with pytest.raises(BoxlessError, match="do not hold a tile of 28; change sides"):

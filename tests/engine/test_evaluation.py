@@ -116,7 +116,7 @@ class Drawing(Told):
     draws_masks = True
     masks: dict[tuple[int, int], NDArray[np.int64]]
 
-    def segments(self, images: list[Tensor]) -> list[NDArray[np.int64]]:
+    def segments(self, images: list[Tensor], k: int | None = None) -> list[NDArray[np.int64]]:
         return [self.masks[image.shape[1], image.shape[2]] for image in images]
 
 

@@ -68,15 +68,15 @@ def _train(experiment: Experiment, directory: Path) -> None:
     """Train where it is not trained yet, test, record."""
     from boxless.engine.run import train
 
-    out = RUNS / "reproduce" / experiment.name
+    out = RUNS / "reproduce" / (experiment.trained_as or experiment.name)
     recipe = recipe_of(experiment)
     if experiment.photos is not None:
         folder = _photos(experiment.photos)[0]  # written before the training, also where its other part alone is used
         recipe = _with_folder(recipe, None if recipe.data.folder is None else folder)
     resume = (out / RECIPE_FILE).is_file()
     if resume and read_recipe(out / RECIPE_FILE) != recipe:
-        raise BoxlessError(f"{out} holds a run by another recipe; take it away to train {experiment.name} anew.")
-    remark(f"{experiment.name}: {'going on in' if resume else 'training in'} {out}")
+        raise BoxlessError(f"{out} holds a run by another recipe; take it away to train {out.name} anew.")
+    remark(f"{out.name}: {'going on in' if resume else 'training in'} {out}")
     with interruptible("interrupted; the same command goes on."):
         train(recipe, out, resume=resume)
         _record(experiment, out, directory)
@@ -96,9 +96,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     if record is None:
         raise BoxlessError(f"{run} has no record of its training; train it to the end of an epoch at least.")
     as_told = recipe_of(experiment)
-    data = as_told.data
-    if experiment.layout is not None:
-        data = replace(data, layout=experiment.layout)
+    data = replace(as_told.data, **experiment.scenes)
     parts = None if experiment.photos is None else _photos(experiment.photos)
     if parts is not None:
         data = DataConfig(folder=str(parts[1]))

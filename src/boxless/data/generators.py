@@ -21,6 +21,7 @@ SCENES: dict[str, AnyLayout] = {
     **LAYOUTS,
     "mnist-scales": ScaledLayout(),
     "extended-mnist": VaryingLayout(),
+    "mnist-scattered": VaryingLayout(counts=(2, 3, 4, 5, 6, 7, 8, 9), sides=(96, 160), distance=20.0),
     "mnist-single": SingleLayout(),
     "gabor-16": GaborNoise(counts=(16,)),
     "gabor-36": GaborNoise(counts=(36,)),

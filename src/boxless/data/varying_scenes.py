@@ -13,15 +13,17 @@ from boxless.errors import BoxlessError
 
 @dataclass(frozen=True)
 class VaryingLayout:
-    """Glyphs anywhere on the canvas, their tiles wholly inside; they may lie over each other (PROTOCOL §1).
+    """Glyphs anywhere on the canvas, their tiles wholly inside (PROTOCOL §1).
 
     Attributes:
         counts: how many glyphs; one of these, each as likely.
         sides: least and greatest side of the square canvas, in pixels; all between are as likely.
+        distance: least distance of two centres, in pixels; 0 where they may lie over each other.
     """
 
     counts: tuple[int, ...] = (2,)
     sides: tuple[int, int] = (56, 84)
+    distance: float = 0.0
 
 
 class VaryingSceneGenerator:
@@ -59,5 +61,6 @@ class VaryingSceneGenerator:
     def compose(self, indices: Tensor) -> Batch:
         """The scenes of these indices, (B,) int64, B ≥ 1; glyphs that overlap add up, clipped to 1."""
         tile = self.glyphs.images.shape[-1]
-        layout = Layout(counts=self.layout.counts, distance=0.0, side=self.side(indices[0]), margin=tile / 2)
+        ours = self.layout
+        layout = Layout(counts=ours.counts, distance=ours.distance, side=self.side(indices[0]), margin=tile / 2)
         return SceneGenerator(self.glyphs, layout, self.seed, self.stream).compose(indices)

@@ -197,7 +197,8 @@ def evaluate(
                 squared_errors += _squared_errors(detector, contents)
                 grey_errors += np.sum([grey_error_sums(image.permute(1, 2, 0).numpy()) for image in contents], axis=0)
             if isinstance(detector, Segments) and detector.draws_masks and batch.segments is not None:
-                for ours, truly in zip(detector.segments(contents), batch.segments.numpy(), strict=True):
+                drawn = detector.segments(contents, None if k == "true" else k)
+                for ours, truly in zip(drawn, batch.segments.numpy(), strict=True):
                     ari += ari_sums(ours[None], truly[None, : ours.shape[0], : ours.shape[1]])
             guessed += [one_in_the_middle(image, class_names) for image in contents]
             if not detector.knows_classes:

@@ -62,8 +62,8 @@ class Segments(Protocol):
 
     @property
     def draws_masks(self) -> bool: ...
-    def segments(self, images: list[Any]) -> list[NDArray[np.int64]]:
-        """(H, W) of each image: the number of an object."""
+    def segments(self, images: list[Any], k: int | None = None) -> list[NDArray[np.int64]]:
+        """(H, W) of each image: the number of an object, of at most ``k``; by default of the model's own number."""
         ...
 
 

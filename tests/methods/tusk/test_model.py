@@ -279,6 +279,12 @@ class TestMasks:
         alphas = model(image[None]).alphas
         assert (segments == alphas[0].argmax(0).numpy()).all()
 
+    def test_of_more_keypoints_there_are_more_segments(self) -> None:
+        model, image = masking_model(varying=False), spots(PLACES)
+        (segments,) = model.segments([image], 2)
+        assert (segments == model(image[None], 2).alphas[0].argmax(0).numpy()).all()
+        assert segments.max() == 1
+
     def test_a_model_without_masks_says_so(self) -> None:
         with pytest.raises(BoxlessError, match="draws no masks"):
             small_model().segments([spots(PLACES)])

@@ -263,11 +263,15 @@ class Tusk(Detector):
         made = [picture[..., 0] if picture.shape[-1] == 1 else picture for picture in made]
         return made if several else made[0]
 
-    def _k_of(self, images: Tensor) -> int:
-        return min(self.config.instances, images[0, 0].numel())
+    def _k_of(self, images: Tensor, k: int | None = None) -> int:
+        return min(k or self.config.instances, images[0, 0].numel())
 
-    def segments(self, images: list[Any] | tuple[Any, ...]) -> list[NDArray[np.int64]]:
+    def segments(self, images: list[Any] | tuple[Any, ...], k: int | None = None) -> list[NDArray[np.int64]]:
         """To which of its K keypoints each pixel of an image belongs: the one of the highest alpha (section 4.2).
+
+        Args:
+            images: see ``detect``.
+            k: keypoints an image, at least 1; the model's own K by default.
 
         Returns:
             (H, W) from 0 to K − 1 for each image.
@@ -279,7 +283,7 @@ class Tusk(Detector):
             raise BoxlessError("This model draws no masks; train one with --model.masks true.")
 
         def alphas(batch: Tensor) -> Tensor:
-            found = [self.extract(self.encode(part), self._k_of(part)) for part in batch.split(self._at_once(batch))]
+            found = [self.extract(self.encode(part), self._k_of(part, k)) for part in batch.split(self._at_once(batch))]
             return torch.cat([self._alphas(one, self.described(one.features), batch) for one in found])
 
         return [layers.argmax(dim=0).numpy() for layers in self.map_images(images, alphas)]
