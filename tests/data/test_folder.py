@@ -143,11 +143,13 @@ class TestCheckImages:
     def test_broken_images_are_named_and_the_rest_goes_on(self, tmp_path: Path) -> None:
         for name in ("a.png", "cut.png", "words.png", "z.png"):
             image(tmp_path / name, 40, 40)
+        image(tmp_path / "z.png", 40, 30)
         (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:800])
         (tmp_path / "words.png").write_text("words", encoding="utf-8")
         table(tmp_path, "a.png,1", "words.png,1", "cut.png,2", "z.png,2")
         good, problems = check_images(read_folder(tmp_path))
         assert labels_by_name(good) == {"a.png": ["1"], "z.png": ["2"]}
+        assert [one.size for one in good.images] == [(40, 40), (30, 40)]
         assert ["words.png" in problems[0], "cut.png" in problems[1], len(problems)] == [True, True, 2]
 
     def test_boxes_for_another_size_are_a_fault_even_without_boxes(self, tmp_path: Path) -> None:

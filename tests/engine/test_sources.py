@@ -34,6 +34,7 @@ class Numbers:
 
     class_names = ("any",)
     in_reading_order = False
+    one_size = True
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -387,6 +388,15 @@ def test_segments_of_another_size_are_refused(tmp_path: Path) -> None:
     source = images_of(tmp_path)
     with pytest.raises(BoxlessError, match=r"segments.wide\.png has not as many pixels as its image, 40×25"):
         source.batch(in_order(source, "wide.png"))
+
+
+def test_images_are_of_one_size_or_not(tmp_path: Path) -> None:
+    for name, side in (("a.png", 9), ("b.png", 9), ("c.png", 8)):
+        Image.new("L", (9, side)).save(tmp_path / name)
+        names = sorted(path.name for path in tmp_path.glob("*.png"))
+        (tmp_path / "metadata.csv").write_text("\n".join(["file_name,labels", *(f"{one},1" for one in names)]))
+        assert images_of(tmp_path).one_size == (name != "c.png")
+    assert [scenes_of(layout=layout)[0].one_size for layout in ("mnist-3", "extended-mnist")] == [True, False]
 
 
 def test_without_boxes_there_are_no_places(tmp_path: Path) -> None:

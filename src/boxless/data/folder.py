@@ -39,12 +39,14 @@ class LabelledImage:
         labels: class ids in rising order, each as often as it occurs.
         truth: its objects with their boxes, for evaluation; None where there are no boxes.
         segments: the PNG of the object of each pixel, if there is one.
+        size: height and width in pixels; None before :func:`check_images`.
     """
 
     path: Path
     labels: tuple[int, ...]
     truth: Instances | None
     segments: Path | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,13 @@ def check_images(folder: Folder) -> tuple[Folder, list[str]]:
     """Decode every image once, because only that finds a file that was cut off.
 
     Returns:
-        The folder with the images that can be read, and one sentence for each of the others, in their order: it is
-        broken, or its size is not the one that its boxes are said to lie in.
+        The folder with the images that can be read, and their sizes; and one sentence for each of the others, in their
+        order: it is broken, or its size is not the one that its boxes are said to lie in.
     """
     with ThreadPoolExecutor(CHECKING_THREADS) as threads:
-        problems = list(threads.map(_problem, folder.images))
-    good = [image for image, problem in zip(folder.images, problems, strict=True) if problem is None]
-    return replace(folder, images=good), [problem for problem in problems if problem is not None]
+        found = list(threads.map(_size_or_problem, folder.images))
+    good = [replace(image, size=one) for image, one in zip(folder.images, found, strict=True) if isinstance(one, tuple)]
+    return replace(folder, images=good), [one for one in found if isinstance(one, str)]
 
 
 def split(folder: Folder, validation_share: float, seed: int) -> tuple[Folder, Folder]:
@@ -212,7 +214,7 @@ def _relabelled(truth: Instances, ids: Mapping[str, int]) -> Instances:
     return Instances(truth.centers, truth.sizes, labels=labels, class_names=tuple(ids), image_size=truth.image_size)
 
 
-def _problem(image: LabelledImage) -> str | None:
+def _size_or_problem(image: LabelledImage) -> tuple[int, int] | str:
     try:
         height, width, _ = read_image(image.path, channels=1).shape
     except UnreadableImage as error:
@@ -220,4 +222,4 @@ def _problem(image: LabelledImage) -> str | None:
     stated = None if image.truth is None else image.truth.image_size
     if stated is not None and stated != (height, width):
         return f"{image.path} has {width}×{height} pixels, and its boxes are for {stated[1]}×{stated[0]}; correct them."
-    return None
+    return height, width

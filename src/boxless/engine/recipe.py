@@ -62,7 +62,8 @@ class RunConfig:
         steps_per_epoch: after so many steps comes a validation and a checkpoint.
         seed: of weights, scenes and order.
         precision: "auto" takes bfloat16 where the machine has the units for it, "32" never.
-        compile: ``torch.compile`` the networks; None where the machine can and the training is long enough to gain.
+        compile: ``torch.compile`` the networks; None where the machine can, all images are as large, and the
+            training is long enough to gain.
     """
 
     steps: int = 4000

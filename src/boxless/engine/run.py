@@ -119,7 +119,7 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
     device = "cuda" if torch.cuda.is_available() else "cpu"
     compile = recipe.run.compile
     if compile is None:
-        compile = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE and can_compile(device) and recipe.data.folder is None
+        compile = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE and can_compile(device) and train_source.one_size
     model = kind(config).channels_last()
     module: TrainingModule = training(model, settings, recipe.run.epochs * recipe.run.steps_per_epoch, compile)
     run = recipe.run

@@ -18,6 +18,7 @@ from boxless.data.glyphs import Glyphs, load_glyphs
 from boxless.data.hashing import uniforms
 from boxless.data.images import to_tensor
 from boxless.data.resize import centers_to_fitted, fit, pad_batch, sizes_to_fitted
+from boxless.data.varying_scenes import VaryingSceneGenerator
 from boxless.engine.recipe import DataConfig
 from boxless.errors import BoxlessError
 
@@ -31,10 +32,12 @@ class Source(Protocol):
     Attributes:
         class_names: of the labels.
         in_reading_order: the objects of an image, where places are known, come in the order in which they are read.
+        one_size: all images are as large.
     """
 
     class_names: tuple[str, ...]
     in_reading_order: bool
+    one_size: bool
 
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor) -> Batch:
@@ -52,6 +55,7 @@ class Scenes:
             generator, "attributes", {}
         )  # whose values classes combine
         self.in_reading_order: bool = getattr(generator, "in_reading_order", False)
+        self.one_size = not isinstance(generator, VaryingSceneGenerator)
 
     def __len__(self) -> int:
         return self.size
@@ -74,6 +78,7 @@ class Mixed:
     """
 
     in_reading_order = False
+    one_size = True
 
     def __init__(self, images: "Images", scenes: Scenes, size: int, share: float) -> None:
         if images.class_names != scenes.class_names:
@@ -106,7 +111,7 @@ class Images:
     """The images of a folder, shrunk to fit and padded to one size; kept in memory as 8 bits while they are few.
 
     Args:
-        folder: checked already.
+        folder: checked already (``check_images``).
         channels: 1 or 3.
         max_side: in pixels.
         places: give the true boxes, where all images of a batch have them, and the labels of the boxes; and the object
@@ -119,6 +124,7 @@ class Images:
         self.folder, self.channels, self.max_side, self.places = folder, channels, max_side, places
         self.class_names, self.attributes = folder.class_names, folder.attributes
         self.in_reading_order = folder.in_reading_order
+        self.one_size = len({image.size for image in folder.images}) == 1
         self._kept: dict[int, tuple[Tensor, tuple[float, float]]] = {}
         self._bytes = 0
 

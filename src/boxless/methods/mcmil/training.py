@@ -24,7 +24,7 @@ class McmilTraining(TrainingModule):
         model: to train.
         settings: how.
         steps: of the whole training, for the schedule.
-        compile: the network through ``torch.compile``.
+        compile: makes no difference here: nearly all its time is in convolutions, of images that vary in size.
     """
 
     settings_type = McmilTrainingConfig
