@@ -11,10 +11,11 @@ from boxless import evaluate
 from boxless.cli import reproduce
 from boxless.cli.main import main
 from boxless.data.faces import is_tested
+from boxless.engine.experiments import Experiment, Row, Table
 from boxless.engine.recipe import read_recipe
 from boxless.engine.records import read_record
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
-from boxless.engine.tables import TABLES, Experiment, Row, Table
+from boxless.engine.tables import TABLES
 from boxless.report.results import BEGIN, END, with_tables
 from tests.data.faces_files import PERSONS, release
 from tests.data.svhn_files import small_svhn

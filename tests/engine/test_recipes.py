@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from boxless.data.svhn_crops import write_svhn_crops
+from boxless.engine.loaders import training_loader
 from boxless.engine.module import TrainingModule
 from boxless.engine.recipe import Recipe, read_recipe, recipe_names
 from boxless.engine.run import build
-from boxless.engine.sources import training_loader, training_sources
+from boxless.engine.sources import training_sources
 from tests.data.svhn_files import small_svhn
 from tests.engine.bare import fit
 

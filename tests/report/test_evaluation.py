@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.engine.evaluation import Evaluation, Transcriptions, evaluate
+from boxless.engine.marks import Mark
 from boxless.engine.recipe import DataConfig
-from boxless.engine.tables import Mark
 from boxless.instances import Instances
 from boxless.methods.detector import Detector, Found
 from boxless.report.evaluation import examples, metric_rows, readings, report_of, telling

@@ -9,9 +9,10 @@ from boxless.cli.interrupts import interruptible
 from boxless.cli.output import print_table, remark
 from boxless.cli.parsing import did_you_mean, new_parser, parse
 from boxless.cli.runs import RUNS
+from boxless.engine.experiments import Experiment, Row, Table
 from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe, recipe_from
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
-from boxless.engine.tables import TABLES, Experiment, Row, Table
+from boxless.engine.tables import TABLES
 from boxless.errors import BoxlessError
 from boxless.report.results import COLUMNS, LEFT, makings_of, rows_of, title_of, with_tables
 

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from boxless.data.folder import check_images, read_folder
 from boxless.engine.image_progress import ImageProgress
+from boxless.engine.loaders import evaluation_loader
 from boxless.engine.recipe import DataConfig
-from boxless.engine.sources import Images, Scenes, Source, evaluation_loader, scenes_of_test_glyphs
+from boxless.engine.sources import Images, Scenes, Source, scenes_of_test_glyphs
 from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, ReadsImages, Reconstructs, Segments, Threshold, Transcribes
+from boxless.methods.abilities import ReadsImages, Reconstructs, Segments, Transcribes
+from boxless.methods.detector import Detector, Threshold
 from boxless.metrics.attributes import attribute_accuracies
 from boxless.metrics.average_precision import AveragePrecision, average_precision
 from boxless.metrics.center_detection import CenterScores, center_scores

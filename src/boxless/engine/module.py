@@ -10,7 +10,8 @@ from boxless.data.batch import Batch
 from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, Reconstructs
+from boxless.methods.abilities import Reconstructs
+from boxless.methods.detector import Detector
 from boxless.metrics.modules import CountingMetric, DetectionMetric, ReconstructionMetric
 
 

@@ -22,11 +22,12 @@ from boxless.engine.checkpoints import (
     checkpoint_callbacks,
     read_checkpoint,
 )
+from boxless.engine.loaders import evaluation_loader, training_loader
 from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
-from boxless.engine.sources import Source, evaluation_loader, training_loader, training_sources
+from boxless.engine.sources import Source, training_sources
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
 from boxless.methods.detector import Detector

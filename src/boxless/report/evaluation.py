@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.engine.evaluation import Evaluation
+from boxless.engine.marks import Mark
 from boxless.engine.sources import Images, Source
-from boxless.engine.tables import Mark
 from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.detector import Detector

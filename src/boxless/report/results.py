@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from boxless.engine.experiments import Row, Table
 from boxless.engine.results import Result
-from boxless.engine.tables import Row, Table
 from boxless.errors import BoxlessError
 
 NOTHING = "-"

@@ -1,0 +1,111 @@
+"""In what batches the images of a source come: shuffled and endless to train, each once to evaluate."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from boxless.data.batch import Batch
+from boxless.data.hashing import uniforms
+from boxless.engine.sources import Source
+from boxless.errors import BoxlessError
+
+
+class _Steps(Dataset[Batch]):
+    """Batch by number of the step; under DDP the part of it that is this process's."""
+
+    def __init__(self, source: Source, batch_size: int, seed: int, rank: int, world: int) -> None:
+        self.source, self.batch_size, self.seed, self.rank, self.world = source, batch_size, seed, rank, world
+        self._order = lru_cache(maxsize=2)(self._new_order)
+
+    def __getitem__(self, step: int) -> Batch:
+        places = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        return self.source.batch(self._indices(places)[self.rank :: self.world])
+
+    def _indices(self, places: Tensor) -> Tensor:
+        """Places in the order of training to indices: each time round the source in a new order."""
+        size = len(self.source)
+        rounds, within = places // size, places % size
+        indices = torch.empty_like(places)
+        for number in rounds.unique().tolist():
+            indices[rounds == number] = self._order(number)[within[rounds == number]]
+        return indices
+
+    def _new_order(self, number: int) -> Tensor:
+        return uniforms((self.seed, number), torch.arange(len(self.source)), 1)[:, 0].argsort()
+
+
+class _Parts(Dataset[Batch]):
+    """Batches of given indices."""
+
+    def __init__(self, source: Source, parts: Sequence[Tensor]) -> None:
+        self.source, self.parts = source, parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.source.batch(self.parts[number])
+
+
+class _EpochSampler(Sampler[int]):
+    """The numbers of the steps of an epoch, counted on from the steps done, so that a resume needs no state."""
+
+    def __init__(self, steps_per_epoch: int, steps_done: Callable[[], int]) -> None:
+        self.steps_per_epoch, self.steps_done = steps_per_epoch, steps_done
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.steps_done()
+        return iter(range(first, first + self.steps_per_epoch))
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+
+def training_loader(
+    source: Source,
+    batch_size: int,
+    steps_per_epoch: int,
+    seed: int,
+    steps_done: Callable[[], int],
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[Batch]:
+    """Endless shuffled batches, in epochs of so many steps; what a step sees depends on its number alone.
+
+    Args:
+        source: of images.
+        batch_size: over all processes together.
+        steps_per_epoch: length of the loader.
+        seed: of the order.
+        steps_done: asked at the start of each epoch.
+        rank, world: of this process, and how many there are.
+
+    Raises:
+        BoxlessError: the batch cannot be shared equally.
+    """
+    if batch_size % world:
+        raise BoxlessError(f"A batch of {batch_size} cannot be shared by {world} processes; change run.batch_size.")
+    steps = _Steps(source, batch_size, seed, rank, world)
+    return DataLoader(steps, batch_size=None, sampler=_EpochSampler(steps_per_epoch, steps_done))
+
+
+def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
+    """Every image once, in order; all processes have as many batches, none of them empty.
+
+    Args:
+        source: of images.
+        batch_size: of one process, at most (at most one more, where a process has an image more than another).
+        rank, world: of this process, and how many there are.
+
+    Raises:
+        BoxlessError: there are fewer images than processes.
+    """
+    if len(source) < world:
+        raise BoxlessError(f"{len(source)} images to evaluate on are too few for {world} processes; add some.")
+    own = torch.arange(len(source))[rank::world]
+    most = -(-len(source) // world)
+    parts = own.tensor_split(min(-(-most // batch_size), len(source) // world))
+    return DataLoader(_Parts(source, parts), batch_size=None)

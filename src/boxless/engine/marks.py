@@ -1,0 +1,25 @@
+"""What the measures of an evaluation are held against, where a row of a paper's table is about the same data."""
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from boxless.engine.recipe import DataConfig
+from boxless.engine.tables import TABLES
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a measure is held against."""
+
+    paper: float | None = None
+    goal: float | None = None
+
+
+def marks(data: DataConfig, method: str) -> dict[str, Mark]:
+    """What the paper of the method reached on these scenes, and our goal, by measure; empty for other data."""
+    table = TABLES["tusk-table1" if method == "tusk" else "mist-table2"]
+    for row in table.rows:
+        if data == DataConfig(layout=row.key, train_size=data.train_size, validation_size=data.validation_size):
+            pairs = zip_longest(row.paper or (), row.goal or ())
+            return {name: Mark(*pair) for name, pair in zip(table.measures, pairs, strict=False)}
+    return {}
