@@ -37,6 +37,13 @@ class AllConvolutional(nn.Module):
             previous = layer.channels
         self.layers = nn.Sequential(*modules[:-1])
 
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution whose channels are the outputs."""
+        convolution = self.layers[-1]
+        assert isinstance(convolution, nn.Conv2d)
+        return convolution
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, M, N)."""
         maps: Tensor = self.layers(images)

@@ -9,6 +9,7 @@ from torchmetrics import MeanMetric
 from boxless.data.batch import Batch
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
+from boxless.engine.ranks import mean_over_ranks
 from boxless.methods.mcmil.config import McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
@@ -56,6 +57,8 @@ class McmilTraining(TrainingModule):
             factor = warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay)
             group["lr"] = self.settings.rate * factor
         present = batch.counts(len(self.model.config.class_names)) > 0
+        if self.steps_done == 0 and self.settings.loss == "likelihood":
+            self._expect_what_is_there(batch, present)
         logits = self.model(batch.images).logits
         with torch.autocast(self.device.type, enabled=False):
             loss = self._loss(logits, present, self._outside(batch, logits))
@@ -66,6 +69,21 @@ class McmilTraining(TrainingModule):
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.finish_step()
+
+    @torch.no_grad()
+    def _expect_what_is_there(self, batch: Batch, present: Tensor) -> None:
+        """Begin with a map that emits about as many things as an image has classes, by the bias of the background.
+
+        Else the first steps all go towards the background, hundreds of nats away, and wear the features out: of scenes
+        of two digits, after 8,000 of them, not one set was read rightly then, and 65 % with this.
+        """
+        logits = self.model(batch.images[:1]).logits
+        number, places = float(logits.shape[1] - 1), logits[0, 0].numel()
+        things = mean_over_ranks(present.sum(1).float().mean()).clamp(0.1, places / 2)
+        places_of_all = mean_over_ranks(things.new_tensor(float(places)))
+        bias = self.model.network.last.bias
+        assert bias is not None
+        bias[-1] = (number * (places_of_all / things - 1)).log()
 
     def _outside(self, batch: Batch, logits: Tensor) -> Tensor | None:
         """(B, M, N) bool: places whose middle lies in what pads an image."""
