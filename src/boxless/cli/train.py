@@ -27,13 +27,14 @@ VALIDATED = {
     "val/classification": ("Classif.", "%"),
     "val/both": ("Both", "%"),
     "val/exact_counts": ("every count right", "%"),
+    "val/exact_sets": ("set of classes right", "%"),
 }
 OF_CLASSES = ("val/classification", "val/both")
 DESCRIPTION = """\
-Learn to find objects without a single box: to name them from counts alone, or to rebuild images from them with no label
-at all. RECIPE is one of the package, a YAML file, or a method with its defaults. --data FOLDER, which is short for
---data.folder, trains on images of yours: the folder holds metadata.csv with the columns file_name and labels ("3 3 7"),
-or a COCO file. Single settings are given as --run.steps 2000."""
+Learn to find objects without a single box: from how many of each class an image holds, from which classes it holds, or
+with no label at all. RECIPE is one of the package, a YAML file, or a method with its defaults. --data FOLDER, which is
+short for --data.folder, trains on images of yours: the folder holds metadata.csv with the columns file_name and labels
+("3 3 7"), or a COCO file. Single settings are given as --run.steps 2000."""
 
 
 def run(arguments: Sequence[str]) -> int:

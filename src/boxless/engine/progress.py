@@ -72,7 +72,7 @@ class TrainingProgress(Callback):
         return (done - self._first) / max(time.monotonic() - self._began, 1e-9)
 
 
-VALIDATED = ("val/localization", "val/classification", "val/both", "val/exact_counts")
+VALIDATED = ("val/localization", "val/classification", "val/both", "val/exact_counts", "val/exact_sets")
 
 
 def _clock(seconds: float) -> str:
