@@ -32,13 +32,13 @@ def recipe_of(run: Path) -> dict[str, dict[str, object]]:
 def test_options_go_before_the_file_of_settings_and_that_before_the_recipe(
     tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "mine.yaml").write_text("run: {steps: 1, seed: 5}\ntraining: {trust: 2.0}\n")
+    (tmp_path / "mine.yaml").write_text("run: {steps: 1, seed: 5}\ntraining: {trust: 2e+0, task_rate: 1e-3}\n")
     out = tmp_path / "run"
     settings = ["--config", str(tmp_path / "mine.yaml"), "--run.seed", "7", "--data.counts", "2,3"]
     assert main(["train", str(tiny_recipe), "--out", str(out), *settings]) == 0
     recipe = recipe_of(out)
     assert (recipe["run"]["steps"], recipe["run"]["seed"], recipe["run"]["batch_size"]) == (1, 7, 2)
-    assert recipe["training"] == {"warmup": 1, "averaging": 0.5, "trust": 2.0}
+    assert recipe["training"] == {"warmup": 1, "averaging": 0.5, "trust": 2.0, "task_rate": 0.001}
     assert recipe["data"]["counts"] == [2, 3]
     assert f"boxless evaluate {out}" in capsys.readouterr().err
 

@@ -7,12 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
 
 from boxless.cli.parsing import did_you_mean
-from boxless.engine.recipe import DataConfig, Recipe, RunConfig, read_recipe, recipe_from, recipe_names
+from boxless.engine.recipe import DataConfig, Recipe, RunConfig, read_recipe, read_yaml, recipe_from, recipe_names
 from boxless.errors import BoxlessError
 from boxless.methods.registry import MODELS, settings_types
 
@@ -80,11 +79,9 @@ def read_layer(path: str) -> dict[str, Any]:
         BoxlessError: there is no such file, or it is no YAML of names and values.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = read_yaml(Path(path))
     except FileNotFoundError as error:
         raise BoxlessError(f"There is no file {path}; check the name behind --config.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BoxlessError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from error
     if not isinstance(values, Mapping) or not all(isinstance(part, Mapping | str) for part in values.values()):
         raise BoxlessError(f"{path} holds no settings; write sections ({', '.join(SECTIONS)}) of names and values.")
     return dict(values)

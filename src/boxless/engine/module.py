@@ -43,6 +43,8 @@ class TrainingModule(L.LightningModule):
         self.model = model
         self.steps = steps
         self.register_buffer("step_count", torch.zeros((), dtype=torch.int64))
+        # drawn from the generator that the run has seeded, kept with the training: a resume draws the same numbers
+        self.register_buffer("seed", torch.randint(2**31, ()))
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self.detection = DetectionMetric()
         self.counting = CountingMetric(len(model.config.class_names))
@@ -50,6 +52,7 @@ class TrainingModule(L.LightningModule):
         self._places_known = False
 
     step_count: Tensor
+    seed: Tensor
 
     @property
     def steps_done(self) -> int:

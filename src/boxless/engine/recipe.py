@@ -127,11 +127,20 @@ def read_recipe(recipe: str | Path) -> Recipe:
     path = packaged if packaged.is_file() else Path(recipe)
     if not path.is_file():
         raise BoxlessError(f"There is no recipe or file {recipe}; the recipes are {', '.join(recipe_names())}.")
+    return recipe_from(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Plain values.
+
+    Raises:
+        BoxlessError: it is no YAML file.
+        FileNotFoundError: there is none.
+    """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe one
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe one
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BoxlessError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from error
-    return recipe_from(values, str(path))
 
 
 def recipe_from(values: Any, where: str) -> Recipe:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, overload
+from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 
 import torch
 import torch.nn.functional as F
@@ -29,17 +29,6 @@ Threshold = float | Literal["auto"] | None
 
 CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 HELD_VALUES = 2**25  # of images that wait for others of their size: 128 MB
-
-
-class DetectorConfig(Protocol):
-    """What every method's configuration says about images and classes."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def max_side(self) -> int | None: ...
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from boxless.errors import BoxlessError
 if TYPE_CHECKING:
     from boxless.methods.detector import Detector
 
-_MIST = "boxless.methods.mist"
-_MCMIL = "boxless.methods.mcmil"
-_MIST, _TUSK = "boxless.methods.mist", "boxless.methods.tusk"
+_MIST, _MCMIL, _TUSK = "boxless.methods.mist", "boxless.methods.mcmil", "boxless.methods.tusk"
 
 MODELS = {
     "mist-classify": (f"{_MIST}.classification.model", "MistClassifier"),

@@ -195,10 +195,11 @@ def test_a_masked_square_has_its_mean_colour_and_the_rest_stays() -> None:
     torch.testing.assert_close(out, expected)
 
 
-def test_augmentation_depends_on_the_step_alone() -> None:
+def test_augmentation_depends_on_seed_and_step_alone() -> None:
     images, extents = torch.rand(4, 3, 20, 20), torch.full((4, 2), 20)
-    assert torch.equal(augmented(images, extents, 5), augmented(images, extents, 5))
-    assert not torch.equal(augmented(images, extents, 5), augmented(images, extents, 6))
+    assert torch.equal(augmented(images, extents, 1, 5), augmented(images, extents, 1, 5))
+    for seed, step in ((1, 6), (2, 5)):
+        assert not torch.equal(augmented(images, extents, 1, 5), augmented(images, extents, seed, step))
 
 
 def trained(detector: MistBackbone, **settings: Any) -> MistBackboneTraining:

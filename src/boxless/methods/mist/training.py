@@ -10,6 +10,7 @@ from boxless.data.batch import Batch
 from boxless.data.hashing import normals
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
+from boxless.engine.ranks import places
 from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.losses import heatmap_loss
@@ -126,10 +127,11 @@ class MistTraining(TrainingModule):
         return most_overlooked(foreground_of(batch), keypoints, k, more) if more else keypoints
 
     def _jittered(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
-        """Keypoints shifted at random, keyed by the step; they stay within the image."""
-        places = torch.arange(keypoints.sides.numel(), device=keypoints.sides.device)
-        normal = normals((JITTER, self.steps_done), places, 2).view_as(keypoints.centers).to(keypoints.centers.dtype)
-        shifts = self.settings.jitter * keypoints.sizes * normal
+        """Keypoints shifted at random, keyed by the seed, the step and their place in the batch of all processes."""
+        number, k = keypoints.sides.shape
+        own = (places(number).unsqueeze(1) * k + torch.arange(k)).flatten().to(keypoints.sides.device)
+        normal = normals((JITTER, int(self.seed), self.steps_done), own, 2).to(keypoints.centers.dtype)
+        shifts = self.settings.jitter * keypoints.sizes * normal.view_as(keypoints.centers)
         return Keypoints(_inside(batch, keypoints.centers + shifts), keypoints.sides)
 
     def _step_task(self, batch: Batch, keypoints: Keypoints) -> Task:

@@ -64,8 +64,6 @@ class TuskTraining(TrainingModule):
     def __init__(self, model: Tusk, settings: TuskTrainingConfig, steps: int, compile: bool) -> None:
         super().__init__(model, steps)
         self.settings = settings
-        # drawn from the generator that the run has seeded, kept with the training: a resume draws the same numbers
-        self.register_buffer("seed", torch.randint(2**31, ()))
         self.averaged = averaged(model, settings.averaging) if settings.averaging else None
         # not submodules: a compiled network shares its parameters with the model's own
         self._networks: dict[str, Any] = {
@@ -82,8 +80,6 @@ class TuskTraining(TrainingModule):
         )
         self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
         self._kept: list[Batch] = []  # the first images of this epoch
-
-    seed: Tensor
 
     @property
     def trained_model(self) -> Tusk:

@@ -1,29 +1,30 @@
 """Augmentation of natural images: random horizontal flips, and a square mask of its own mean colour (section 5.2).
 
-Both are keyed by the step, and by the place of an image in its batch.
+Both are keyed by the seed and the step, and by the place of an image in the batch of all processes.
 """
 
 import torch
 from torch import Tensor
 
 from boxless.data.hashing import uniforms
+from boxless.engine.ranks import places
 
 SMALLEST, LARGEST = 0.15, 0.6  # side of the mask, as a share of the image's shorter side
 STREAM = 0xF11B  # keeps its random numbers apart from others
 
 
-def augmented(images: Tensor, extents: Tensor, step: int) -> Tensor:
+def augmented(images: Tensor, extents: Tensor, seed: int, step: int) -> Tensor:
     """Flip half of the images, and mask a square of each.
 
     Args:
         images: (B, C, H, W).
         extents: (B, 2) height and width of the part of each image that is no padding; only that part changes.
-        step: of the training.
+        seed, step: of the training.
 
     Returns:
         (B, C, H, W).
     """
-    numbers = uniforms((STREAM, step), torch.arange(len(images), device=images.device), 4).float()
+    numbers = uniforms((STREAM, seed, step), places(len(images)).to(images.device), 4).float()
     sides = (SMALLEST + (LARGEST - SMALLEST) * numbers[:, 1]) * extents.amin(dim=1)
     return masked(flipped(images, extents, numbers[:, 0] < 0.5), extents, sides, numbers[:, 2:])
 
@@ -36,20 +37,20 @@ def flipped(images: Tensor, extents: Tensor, chosen: Tensor) -> Tensor:
     return images.gather(3, mirrored[:, None, None, :].expand_as(images))
 
 
-def masked(images: Tensor, extents: Tensor, sides: Tensor, places: Tensor) -> Tensor:
+def masked(images: Tensor, extents: Tensor, sides: Tensor, shares: Tensor) -> Tensor:
     """Fill a square of each image with the mean colour of the square.
 
     Args:
         images: (B, C, H, W).
         extents: (B, 2) height and width.
         sides: (B,) of the squares in pixels, rounded; 1 at least, and at most the shorter side of the extent.
-        places: (B, 2) in [0, 1): of the square's corner, y and x, among all where it lies within the extent.
+        shares: (B, 2) in [0, 1): of the square's corner, y and x, among all where it lies within the extent.
 
     Returns:
         (B, C, H, W).
     """
     lengths = torch.minimum(sides.round().long().clamp_min(1), extents.amin(dim=1)).unsqueeze(1)
-    corners = (places * (extents - lengths + 1)).long()
+    corners = (shares * (extents - lengths + 1)).long()
     rows, columns = (torch.arange(length, device=images.device) for length in images.shape[2:])
     top, left = corners[:, :1], corners[:, 1:]
     inside_rows = (rows >= top) & (rows < top + lengths)

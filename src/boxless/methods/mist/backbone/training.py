@@ -71,7 +71,9 @@ class MistBackboneTraining(TrainingModule):
         resized = [self.model.resized(image[None, :, :height, :width])[0] for image, (height, width) in parts]
         images, sizes = pad_batch(resized)
         extents = torch.tensor(sizes, device=images.device)
-        return (augmented(images, extents, self.steps_done) if self.settings.augmentation else images), extents
+        if self.settings.augmentation:
+            images = augmented(images, extents, int(self.seed), self.steps_done)
+        return images, extents
 
     def _targets(self, batch: Batch) -> Tensor:
         """(B, C + 1) the shares of the classes among K patches; those left over are background."""
