@@ -10,7 +10,7 @@ from boxless.errors import BoxlessError
 
 VERBS = {
     "demo": "train on scenes of handwritten digits, from scratch, in minutes",
-    "train": "learn to find and name objects from counts alone",
+    "train": "learn to find objects from counts, from sets of classes, or from images alone",
     "detect": "find, count and name the objects of images",
     "evaluate": "compare a model with the truth: a table and a report",
     "reproduce": "the papers' tables, ours beside theirs",

@@ -6,6 +6,8 @@ from itertools import zip_longest
 from boxless.engine.recipe import DataConfig
 from boxless.engine.tables import TABLES
 
+TABLE_OF = {"mist-classify": "mist-table2", "mist-reconstruct": "mist-table1", "tusk": "tusk-table1"}
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -17,7 +19,9 @@ class Mark:
 
 def marks(data: DataConfig, method: str) -> dict[str, Mark]:
     """What the paper of the method reached on these scenes, and our goal, by measure; empty for other data."""
-    table = TABLES["tusk-table1" if method == "tusk" else "mist-table2"]
+    if method not in TABLE_OF:
+        return {}
+    table = TABLES[TABLE_OF[method]]
     for row in table.rows:
         if data == DataConfig(layout=row.key, train_size=data.train_size, validation_size=data.validation_size):
             pairs = zip_longest(row.paper or (), row.goal or ())

@@ -119,10 +119,8 @@ class Detector(nn.Module):
     def _score_of(self, threshold: Threshold) -> float | None:
         if threshold == "auto":
             if self.calibrated_threshold is None:
-                raise BoxlessError(
-                    "This model has no threshold of its own, which a training leaves at its end; give a score in "
-                    "[0, 1], or go on with boxless train --resume --out RUN."
-                )
+                cure = ", or go on with boxless train --resume --out RUN" if self.learns_from_counts else ""
+                raise BoxlessError(f"This model has no threshold of its own; give a score in [0, 1]{cure}.")
             return self.calibrated_threshold
         if threshold is not None and (isinstance(threshold, str) or not 0 <= threshold <= 1):
             raise BoxlessError(f'threshold is a score in [0, 1] or "auto", not {threshold}.')

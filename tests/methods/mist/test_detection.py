@@ -14,7 +14,6 @@ from torch import Tensor
 
 from boxless.instances import Instances
 from boxless.methods.mist import model as mist
-from boxless.methods.mist.classification import model as classification
 from boxless.ops.padding import inside
 from tests.methods.mist.small import Brightness, small_model, spots, spotting_model
 
@@ -289,6 +288,6 @@ def test_many_patches_are_classified_in_parts_with_the_same_result(monkeypatch: 
     assert len(whole) > 20
     sizes: list[int] = []
     model.classifier.register_forward_pre_hook(lambda _, patches: sizes.append(len(patches[0])))
-    monkeypatch.setattr(classification, "PATCHES_AT_ONCE", 7)
+    monkeypatch.setattr(mist, "PATCHES_AT_ONCE", 7)
     assert_same(model.detect(image, threshold=0.0), whole)
     assert max(sizes) == 7

@@ -55,6 +55,7 @@ class Extracted(NamedTuple):
 
 
 TILE = 512  # pixels; larger images are seen in tiles of this side
+PATCHES_AT_ONCE = 512
 PIXELS_AT_ONCE = {"cpu": 2**17}  # that the heatmap network sees: few stay near a CPU's caches; on other devices:
 MANY_PIXELS = 2**20  # a GB of activations
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
@@ -197,6 +198,22 @@ class MistModel(Detector):
                 columns = slice(left - first_column, right - first_column)
                 responses[:, :, top:bottom, left:right] = tile[:, :, rows, columns]
         return responses
+
+    def of_patches(
+        self, images: Tensor, keypoints: Keypoints, function: Callable[[Tensor, Keypoints], Tensor]
+    ) -> Tensor:
+        """What a function of images and keypoints (B, N) says, (B, N, ...), asked for some patches at a time.
+
+        The cost of a patch of a large image is that of the square around it.
+        """
+        per_chunk = max(1, PATCHES_AT_ONCE // len(images))
+        cut_out = max(images.shape[2:]) > TILE
+        answers = []
+        for values in zip(*(own.split(per_chunk, dim=1) for own in keypoints), strict=True):
+            chunk = Keypoints(*values)
+            answer = function(*self.squares(images, chunk)) if cut_out else function(images, chunk)
+            answers.append(answer.reshape(*chunk.sides.shape, *answer.shape[2:]))
+        return torch.cat(answers, dim=1)
 
     def squares(self, images: Tensor, keypoints: Keypoints) -> tuple[Tensor, Keypoints]:
         """The part of a large image around each keypoint, so that a crop there costs nothing for the rest.

@@ -5,12 +5,11 @@ keypoints {x_k} = E_K(H_η(I)) → patches S → classifier T_τ → a class for
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from boxless.methods.detector import Found
 from boxless.methods.mist.config import MistClassifierConfig
-from boxless.methods.mist.model import TILE, Keypoints, MistModel
+from boxless.methods.mist.model import Keypoints, MistModel
 from boxless.nets.residual import PyramidEncoder
 
 
@@ -44,9 +43,6 @@ class PatchClassifier(nn.Module):
         """(N, C, P, P) to logits (N, outputs) and features (N, F)."""
         features = self.encoder(patches).flatten(1)
         return self.classify(features), features
-
-
-PATCHES_AT_ONCE = 512
 
 
 class MistClassifier(MistModel):
@@ -90,7 +86,7 @@ class MistClassifier(MistModel):
         of the peaks taken in training (1 at most).
         """
         keypoints, heights, valid = self.find_peaks(images, k, threshold)
-        probabilities = self._classify_in_chunks(images, keypoints).softmax(dim=-1)
+        probabilities = self.of_patches(images, keypoints, self.classify).softmax(dim=-1)
         best, labels = probabilities[..., : len(self.config.class_names)].max(dim=-1)
         scores = best * heights
         keep = valid & (scores >= (threshold or 0.0))
@@ -100,14 +96,3 @@ class MistClassifier(MistModel):
             Found(c[m], s[m], p[m], n[m])
             for c, s, p, n, m in zip(keypoints.centers, keypoints.sizes, scores, labels, keep, strict=True)
         ]
-
-    def _classify_in_chunks(self, images: Tensor, keypoints: Keypoints) -> Tensor:
-        per_chunk = max(1, PATCHES_AT_ONCE // len(images))
-        classify = self._classify_cuts if max(images.shape[2:]) > TILE else self.classify
-        chunks = zip(*(values.split(per_chunk, dim=1) for values in keypoints), strict=True)
-        return torch.cat([classify(images, Keypoints(*chunk)) for chunk in chunks], dim=1)
-
-    def _classify_cuts(self, images: Tensor, keypoints: Keypoints) -> Tensor:
-        """:meth:`classify`, at a cost that does not grow with the image: each patch from the square around it."""
-        logits = self.classify(*self.squares(images, keypoints))
-        return logits.view(*keypoints.sides.shape, -1)

@@ -17,7 +17,7 @@ from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.detector import Found
 from boxless.methods.mist.config import MistReconstructorConfig
-from boxless.methods.mist.model import TILE, Extracted, Keypoints, MistModel, background_of
+from boxless.methods.mist.model import Extracted, Keypoints, MistModel, background_of
 from boxless.methods.mist.registration import synthesize
 from boxless.nets.residual import PyramidDecoder, PyramidEncoder
 
@@ -65,9 +65,6 @@ class PatchAutoEncoder(nn.Module):
         codes = self.encoder(patches)
         decoded = self.decoder(codes).float()
         return torch.tanh(decoded) if self.signed else torch.sigmoid(decoded), codes.flatten(1)
-
-
-PATCHES_AT_ONCE = 512
 
 
 class MistReconstructor(MistModel):
@@ -127,7 +124,7 @@ class MistReconstructor(MistModel):
         most).
         """
         keypoints, heights, valid = self.find_peaks(images, k, threshold)
-        codes = self._codes_in_chunks(images, keypoints)
+        codes = self.of_patches(images, keypoints, self._encode)
         keep = valid & (heights >= (threshold or 0.0))
         labels = torch.zeros_like(keypoints.sides, dtype=torch.int64)
         return [
@@ -135,18 +132,9 @@ class MistReconstructor(MistModel):
             for c, s, p, n, d, m in zip(keypoints.centers, keypoints.sizes, heights, labels, codes, keep, strict=True)
         ]
 
-    def _codes_in_chunks(self, images: Tensor, keypoints: Keypoints) -> Tensor:
-        per_chunk = max(1, PATCHES_AT_ONCE // len(images))
-        encode = self._encode_cuts if max(images.shape[2:]) > TILE else self._encode
-        chunks = zip(*(values.split(per_chunk, dim=1) for values in keypoints), strict=True)
-        return torch.cat([encode(images, Keypoints(*chunk)) for chunk in chunks], dim=1)
-
     def _encode(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints))
         return codes.float().reshape(*keypoints.sides.shape, -1)
-
-    def _encode_cuts(self, images: Tensor, keypoints: Keypoints) -> Tensor:
-        return self._encode(*self.squares(images, keypoints)).view(*keypoints.sides.shape, -1)
 
     @overload
     def reconstruct(
