@@ -93,6 +93,10 @@ def test_a_place_is_the_middle_of_its_cell_plus_the_offset() -> None:
     assert found.heights[0].tolist() == pytest.approx([0.9, 0.5])
 
 
+def test_a_new_head_sees_next_to_nothing() -> None:
+    assert 0.01 < model()(torch.rand(1, 3, 96, 128)).response.mean() < 0.15
+
+
 def test_no_keypoint_lies_in_the_padding_even_where_peaks_are_too_few() -> None:
     maps = planted([(1, 1, 0.4, 0, 0), (7, 2, 0.9, 0, 0)], height=6, width=9)
     extents = torch.tensor([[50, 70]])  # 3 rows and 4 columns of cells: 8 + 16·2 < 50, 8 + 16·3 < 70

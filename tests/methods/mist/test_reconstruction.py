@@ -125,9 +125,10 @@ def test_what_is_found_are_the_peaks_with_their_codes_and_one_class() -> None:
     np.testing.assert_allclose(found.descriptors, patches.mean((3, 4))[0], atol=1e-6)
 
 
-def test_an_untrained_auto_encoder_begins_black() -> None:
-    patches, codes = small_reconstructor().autoencoder(torch.rand(5, 1, 8, 8))
-    assert patches.mean() < 0.1
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_untrained_auto_encoder_begins_empty(signed: bool) -> None:
+    patches, codes = small_reconstructor(signed=signed).autoencoder(torch.rand(5, 1, 8, 8))
+    assert patches.abs().mean() < 0.1
     assert codes.shape == (5, 4)
 
 

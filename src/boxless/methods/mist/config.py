@@ -140,7 +140,8 @@ class MistTrainingConfig:
             loss of one sample (the release's 1e4 for a mean over 32 samples is 312.5).
         keypoint_steps: moves of the keypoints a batch; those of a registration are together as long as its rate.
         task_first: with "gradient", train the task network on the detected keypoints, and move them afterwards (2018);
-            else on the moved ones (2021). A registration always comes after, as it moves what the task decoded.
+            else on the moved ones (2021, as the release has it). A registration always comes after, as it moves what
+            the task decoded.
         candidates: with "registration", peaks beside the K that are judged too; all become targets of the heatmap by
             what they are worth (see ``boxless.methods.mist.worth``).
         jitter: with "registration", standard deviation of a shift of each patch off its peak, in sides of its box: the

@@ -26,6 +26,7 @@ from boxless.ops.patches import crop
 
 ANCHORS = ((0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75))
 """Width and height of the boxes of supplement E, as shares of the shorter edge: 56 and 168 of 224 pixels."""
+QUIET = -2.9  # logit of a new head's response, 0.05: about the mean of the targets, and else all is spent to get there
 LEAST_RESPONSE = 0.05  # lower peaks are no candidates, where all are asked for
 
 
@@ -112,6 +113,10 @@ class MistBackbone(Detector):
             nn.ReLU(),
             nn.Conv2d(config.heatmap_channels, outputs, 1),
         )
+        last = self.head[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        nn.init.constant_(last.bias[:1], QUIET)
         self.classifier = PatchClassifier(
             self.backbone.channels, config.classifier_channels, len(config.class_names) + 1
         )

@@ -50,15 +50,17 @@ class PatchAutoEncoder(nn.Module):
         self.encoder = PyramidEncoder(channels, levels)
         self.decoder = PyramidDecoder(channels, levels)
         self.signed = signed
-        if not signed:
-            self._begin_black()
+        self._begin_empty()
 
-    def _begin_black(self) -> None:
-        """Sums of patches of mid-grey would be far brighter than any image."""
+    def _begin_empty(self) -> None:
+        """Else the sum of patches that overlap is far from any image, and the first steps do but shrink it."""
         last = self.decoder.layers[-1]
         assert isinstance(last, nn.Conv2d)
         assert last.bias is not None
-        nn.init.constant_(last.bias, -3.0)
+        nn.init.constant_(last.bias, 0.0 if self.signed else -3.0)
+        if self.signed:
+            with torch.no_grad():
+                last.weight.mul_(0.1)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, P, P) to the decoded patches (N, C, P, P) float32, and their codes (N, F)."""
