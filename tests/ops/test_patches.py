@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from boxless.ops.patches import crop, cut, paste
+from boxless.ops.patches import covered, crop, cut, paste, place, placed_energy
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -162,6 +162,50 @@ class TestPaste:
     def test_boxes_of_another_shape_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"are both \(2, K, 2\)"):
             paste(torch.zeros(2, 1, 1, 3, 3), torch.zeros(1, 1, 2), torch.ones(1, 1, 2), (4, 4))
+
+
+class TestPlace:
+    def test_each_pixel_reads_the_patch_as_far_as_it_lies_in_it(self) -> None:
+        patches = random(1, 2, 1, 4, 4)
+        centers, sizes = boxes(1, 2, 6, 9)
+        expected = torch.zeros(6, 9, dtype=torch.float64)
+        for k, row, column in itertools.product(range(2), range(6), range(9)):
+            weights = []
+            for pixel, center, size in zip((column, row), centers[0, k].tolist(), sizes[0, k].tolist(), strict=True):
+                ends = max(pixel - 0.5, center - size / 2), min(pixel + 0.5, center + size / 2)
+                place_in_patch = min(max((pixel - center) / size * 4 + 1.5, 0), 3)
+                weights.append([max(0, ends[1] - ends[0]) * max(0, 1 - abs(place_in_patch - i)) for i in range(4)])
+            for i, j in itertools.product(range(4), range(4)):
+                expected[row, column] += weights[1][i] * weights[0][j] * patches[0, k, 0, i, j]
+        torch.testing.assert_close(place(patches, centers, sizes, (6, 9))[0, 0], expected)
+
+    def test_is_the_paste_of_a_patch_of_its_own_size(self) -> None:
+        patches, centers = random(2, 3, 2, 5, 5), boxes(2, 3, 12, 17)[0]
+        sizes = torch.full_like(centers, 5.0)
+        torch.testing.assert_close(place(patches, centers, sizes, (12, 17)), paste(patches, centers, sizes, (12, 17)))
+
+    def test_a_flat_patch_of_any_size_lies_flat(self) -> None:
+        center, size = torch.tensor([[[9.2, 7.7]]]), torch.tensor([[[7.0, 11.0]]])
+        canvas = place(torch.ones(1, 1, 1, 9, 9), center, size, (18, 20))[0, 0]
+        torch.testing.assert_close(canvas[3:13, 7:12], torch.ones(10, 5))
+        assert canvas.sum().item() == pytest.approx(77.0, rel=1e-5)
+
+    def test_its_adjoint_and_its_energy(self) -> None:
+        image, patches = random(2, 3, 6, 9), random(2, 4, 3, 5, 5, seed=3)
+        centers, sizes = boxes(2, 4, 6, 9)
+        left = (covered(image, centers, sizes, 5) * patches).sum()
+        torch.testing.assert_close(left, (image * place(patches, centers, sizes, (6, 9))).sum())
+        alone = [
+            place(patches[:, k : k + 1], centers[:, k : k + 1], sizes[:, k : k + 1], (6, 9)).square().sum((1, 2, 3))
+            for k in range(4)
+        ]
+        torch.testing.assert_close(placed_energy(patches, centers, sizes, (6, 9)), torch.stack(alone, dim=1))
+
+    def test_gradient_to_patches_centres_and_sizes(self) -> None:
+        patches = random(1, 2, 1, 3, 3).requires_grad_()
+        centers = torch.tensor([[[2.13, 1.87], [5.9, 3.61]]], dtype=torch.float64, requires_grad=True)
+        sizes = torch.tensor([[[2.3, 3.1], [4.1, 1.7]]], dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda p, c, s: place(p, c, s, (5, 7)), (patches, centers, sizes))
 
 
 class TestCut:

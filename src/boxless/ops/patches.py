@@ -1,4 +1,4 @@
-"""Patches: crop K of them out of an image, and paste them back.
+"""Patches: crop K of them out of an image, and put them back.
 
 Conventions
     A patch is an axis-parallel rectangle given by its centre (x, y) and its size (width, height), in pixels of the
@@ -6,7 +6,8 @@ Conventions
     x_i = x + ((i + ½)/P − ½)·width. So a patch of size P at a centre that puts x_0 on a pixel is plain slicing.
 
 Bilinear interpolation along each axis is a matrix of hat functions, (P, W) for x and (P, H) for y. A crop is then
-two matrix products, and the paste the same two transposed: the exact adjoint of the crop, in place and in size.
+two matrix products, and the paste the same two transposed: the exact adjoint of the crop, in place and in size. A
+paste of another size than P ripples where samples and pixels drift apart; so images are rebuilt by :func:`place`.
 Memory grows linearly in B, K, P and H + W. Autocast does not reach them: hats rounded to bfloat16 move what they weigh.
 """
 
@@ -33,14 +34,7 @@ def crop(images: Tensor, centers: Tensor, sizes: Tensor, patch_size: int) -> Ten
         ValueError: if the shapes of ``centers`` and ``sizes`` do not fit.
     """
     _check_boxes(images.shape[0], centers, sizes)
-    columns, rows = _hats(centers, sizes, patch_size, images.shape[-2:])
-    batch, k, side, height = rows.shape
-    channels, width = images.shape[1], images.shape[3]
-    with torch.autocast(images.device.type, enabled=False):
-        # the rows of all K patches at once: (B, 1, K·P, H) @ (B, C, H, W)
-        strips = torch.matmul(rows.reshape(batch, 1, k * side, height), images.to(rows.dtype))
-        strips = strips.view(batch, channels, k, side, width).transpose(1, 2)  # (B, K, C, P, W)
-        return torch.matmul(strips, columns.unsqueeze(2).transpose(-2, -1))
+    return _taken(images, *_hats(centers, sizes, patch_size, images.shape[-2:]))
 
 
 def cut(images: Tensor, centers: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -85,12 +79,73 @@ def paste(patches: Tensor, centers: Tensor, sizes: Tensor, image_size: tuple[int
         ValueError: if the shapes of ``centers`` and ``sizes`` do not fit.
     """
     _check_boxes(patches.shape[0], centers, sizes)
-    columns, rows = _hats(centers, sizes, patches.shape[-1], image_size)
+    return _laid(patches, *_hats(centers, sizes, patches.shape[-1], image_size))
+
+
+def place(patches: Tensor, centers: Tensor, sizes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """S⁻¹ and sum, as bright as the patches are at any size: each pixel reads the patches that it lies in, bilinearly.
+
+    A pixel that a patch covers in part, at its edge, gets that part. Where the size is P this is :func:`paste`.
+    Arguments, result and errors are those of it. Differentiable in the patches, the centres and the sizes.
+    """
+    _check_boxes(patches.shape[0], centers, sizes)
+    return _laid(patches, *_look_ups(centers, sizes, patches.shape[-1], image_size))
+
+
+def covered(images: Tensor, centers: Tensor, sizes: Tensor, patch_size: int) -> Tensor:
+    """The exact adjoint of :func:`place`: what each sample of a patch is multiplied with, summed over the image.
+
+    ⟨covered(I), P⟩ = ⟨I, place(P)⟩. Arguments, result and errors are those of :func:`crop`.
+    """
+    _check_boxes(images.shape[0], centers, sizes)
+    return _taken(images, *_look_ups(centers, sizes, patch_size, images.shape[-2:]))
+
+
+def placed_energy(patches: Tensor, centers: Tensor, sizes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """‖place(P)‖² of each patch alone, (B, K); it makes no image. Arguments and errors are those of :func:`place`."""
+    _check_boxes(patches.shape[0], centers, sizes)
+    weights = _look_ups(centers, sizes, patches.shape[-1], image_size)
+    with torch.autocast(patches.device.type, enabled=False):
+        columns, rows = (values @ values.transpose(-2, -1) for values in weights)  # (B, K, P, P)
+        patches = patches.to(columns.dtype)
+        return (patches * (rows.unsqueeze(2) @ patches @ columns.unsqueeze(2))).sum(dim=(2, 3, 4))
+
+
+def _taken(images: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """(B, C, H, W) by weights (B, K, P, W) and (B, K, P, H) to (B, K, C, P, P)."""
+    batch, k, side, height = rows.shape
+    channels, width = images.shape[1], images.shape[3]
+    with torch.autocast(images.device.type, enabled=False):
+        # the rows of all K patches at once: (B, 1, K·P, H) @ (B, C, H, W)
+        strips = torch.matmul(rows.reshape(batch, 1, k * side, height), images.to(rows.dtype))
+        strips = strips.view(batch, channels, k, side, width).transpose(1, 2)  # (B, K, C, P, W)
+        return torch.matmul(strips, columns.unsqueeze(2).transpose(-2, -1))
+
+
+def _laid(patches: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """The adjoint of :func:`_taken`: (B, K, C, P, P) to (B, C, H, W)."""
     with torch.autocast(patches.device.type, enabled=False):
         wide = torch.matmul(patches.to(columns.dtype), columns.unsqueeze(2))  # (B, K, C, P, W)
         batch, k, channels, side, width = wide.shape
         wide = wide.transpose(1, 2).reshape(batch, channels, k * side, width)
-        return torch.matmul(rows.reshape(batch, 1, k * side, image_size[0]).transpose(-2, -1), wide)
+        return torch.matmul(rows.reshape(batch, 1, k * side, rows.shape[-1]).transpose(-2, -1), wide)
+
+
+def _look_ups(
+    centers: Tensor, sizes: Tensor, patch_size: int, image_size: tuple[int, int] | torch.Size
+) -> tuple[Tensor, Tensor]:
+    """Weights of the samples of each axis in each pixel: columns (B, K, P, W) and rows (B, K, P, H)."""
+    height, width = image_size
+    weights = []
+    for axis, length in ((0, width), (1, height)):
+        pixels = torch.arange(length, device=centers.device, dtype=centers.dtype)
+        offsets = pixels - centers[..., axis, None]  # (B, K, W)
+        size = sizes[..., axis, None]
+        part = torch.minimum(0.5 + size / 2 - offsets.abs(), size.clamp_max(1.0)).clamp_min(0.0)  # of the pixel
+        places = (offsets / size * patch_size + (patch_size - 1) / 2).clamp(0.0, patch_size - 1)
+        samples = torch.arange(patch_size, device=centers.device, dtype=centers.dtype)
+        weights.append(_hat(places.unsqueeze(-2) - samples.unsqueeze(-1)) * part.unsqueeze(-2))
+    return weights[0], weights[1]
 
 
 def _hats(

@@ -36,11 +36,11 @@ def test_the_loss_is_the_residual_blurred_by_each_gaussian_times_its_width() -> 
     )
 
 
-def test_gradient_through_paste_and_blur() -> None:
+def test_gradient_through_place_and_blur() -> None:
     generator = torch.Generator().manual_seed(0)
     patches = torch.rand(1, 2, 2, 4, 4, generator=generator, dtype=torch.float64)
     images = torch.rand(1, 2, 9, 14, generator=generator, dtype=torch.float64)
-    places = torch.tensor([[[4.3, 3.6], [9.7, 5.2]]], dtype=torch.float64)
+    places = torch.tensor([[[4.3, 3.6], [9.7, 5.25]]], dtype=torch.float64)
     sides = torch.tensor([[4.7, 3.2]], dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda x, s, p: registration_loss(p, Keypoints(x, s), images),

@@ -15,15 +15,16 @@ from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.hashing import normals
 from boxless.data.scenes import Layout, SceneGenerator
+from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.methods.mist.config import MistClassifierTrainingConfig
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import content_centers, register
-from boxless.methods.mist.training import CENTERING, JITTER, LONGEST_MOVE, foreground_of
+from boxless.methods.mist.training import CENTERING, JITTER, LONGEST_MOVE, PEAKS_A_CANDIDATE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
-from boxless.ops.patches import crop, paste
+from boxless.ops.patches import crop, place
 from tests.engine.bare import fit
 from tests.methods.mist.small import small_model
 
@@ -172,18 +173,19 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         adam(hand.heatmap_net.parameters(), RATES[1]),
     )
     for index, batch in enumerate(steps):
-        heatmap, peaks = detected(hand, batch, K + 2)
+        images = batch.images - batch.images.flatten(1).median(1).values.view(-1, 1, 1, 1)
+        heatmap, peaks = detected(hand, batch, K + PEAKS_A_CANDIDATE * 2)
+        peaks = most_overlooked(images, Keypoints(peaks, torch.full_like(peaks[..., 0], SIZE)), K, 2).centers
         shifts = normals((JITTER, int(training.seed), index), torch.arange(4 * (K + 2)), 2).view(4, K + 2, 2).float()
         places = peaks + 0.1 * SIZE * shifts
         places = torch.stack((places[..., 0].clamp(0, SIDE - 1), places[..., 1].clamp(0, 55)), dim=-1)
         assert (places - peaks).norm(dim=-1).mean() > 1.0
         sizes = torch.full_like(places, SIZE)
-        images = batch.images - batch.images.flatten(1).median(1).values.view(-1, 1, 1, 1)
 
         logits, features = hand.classifier(patches_at(batch, places))
         loss = classification(logits.unflatten(0, (-1, K + 2))[:, :K], batch)
         patches = decoder(features).unflatten(0, (-1, K + 2))
-        synthesis = paste(patches[:, :K], places[:, :K], sizes[:, :K], (56, SIDE))
+        synthesis = place(patches[:, :K], places[:, :K], sizes[:, :K], (56, SIDE))
         rebuilt = ((images - synthesis) ** 2).mean((1, 2, 3))
         step(task_optimizer, (loss + 0.5 * rebuilt).mean())
 

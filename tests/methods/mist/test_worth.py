@@ -81,7 +81,7 @@ def test_it_does_not_depend_on_how_finely_a_patch_is_sampled(samples: int) -> No
     """A flat patch over a flat image, which explains its own area of a window of MARGIN² of it."""
     images = torch.ones(1, 1, 40, 40, dtype=torch.float64)
     patches = torch.ones(1, 1, 1, samples, samples, dtype=torch.float64)
-    keypoint = Keypoints(torch.full((1, 1, 2), 20.0, dtype=torch.float64), torch.full((1, 1), 8.0, dtype=torch.float64))
+    keypoint = Keypoints(torch.full((1, 1, 2), 19.5, dtype=torch.float64), torch.full((1, 1), 8.0, dtype=torch.float64))
     shares = worth(images, torch.zeros_like(images), patches, keypoint, chosen=0)
     assert shares.item() == pytest.approx(64 / (MARGIN**2 * 64 + FLOOR))
 

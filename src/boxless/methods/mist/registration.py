@@ -5,7 +5,7 @@ from torch import Tensor
 
 from boxless.methods.mist.model import Keypoints
 from boxless.ops.blur import gaussian_blur
-from boxless.ops.patches import paste
+from boxless.ops.patches import place
 
 BLURS = (1.5, 2.5, 4.0)
 """Standard deviations in pixels: the residual is seen from coarse to fine at once."""
@@ -22,13 +22,7 @@ def synthesize(patches: Tensor, keypoints: Keypoints, image_size: tuple[int, int
     Returns:
         (B, C, H, W).
     """
-    bright = patches * pixels_of_samples(keypoints, patches.shape[-1])[..., None, None, None]
-    return paste(bright, keypoints.centers, keypoints.sizes, image_size)
-
-
-def pixels_of_samples(keypoints: Keypoints, patch_size: int) -> Tensor:
-    """(B, N): how many pixels of the image a sample of a patch stands for; what a paste divides brightness by."""
-    return (keypoints.sides / patch_size).square()
+    return place(patches, keypoints.centers, keypoints.sizes, image_size)
 
 
 def registration_loss(patches: Tensor, keypoints: Keypoints, images: Tensor) -> Tensor:

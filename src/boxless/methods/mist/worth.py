@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from boxless.methods.mist.model import Keypoints
-from boxless.methods.mist.registration import pixels_of_samples
-from boxless.ops.patches import crop
+from boxless.ops.patches import covered, crop, placed_energy
 
 MARGIN = 1.8  # side of the window that is to be explained, in sizes of the object: from its edge, all of it
 FLOOR = 3.0  # squared brightness: a window of less is empty
@@ -21,8 +20,8 @@ def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Keypoi
     """The share of the unexplained energy around each candidate that is explained by its patch alone.
 
     With the residual r = I − Σ S⁻¹(P, x), taking a chosen patch out raises ‖r‖² by 2⟨r, P⟩ + ‖P‖², putting another
-    in lowers it by 2⟨r, P⟩ − ‖P‖² (as in matching pursuit). Both are a crop of the residual and a product. To be
-    explained is ‖r‖² in a window around the candidate, of a chosen one with its patch taken out.
+    in lowers it by 2⟨r, P⟩ − ‖P‖² (as in matching pursuit), P as it lies on the image. To be explained is ‖r‖² in a
+    window around the candidate, of a chosen one with its patch taken out.
 
     Args:
         images: (B, C, H, W), less their background.
@@ -34,14 +33,13 @@ def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Keypoi
     Returns:
         (B, N) in [0, 1].
     """
-    side = patches.shape[-1]
-    pixels = pixels_of_samples(candidates, side)
+    side, size = patches.shape[-1], (images.shape[2], images.shape[3])
     residual = images - synthesis
-    overlap = 2.0 * pixels * (crop(residual, candidates.centers, candidates.sizes, side) * patches).sum(dim=(2, 3, 4))
-    energy = pixels * patches.square().sum(dim=(2, 3, 4))
+    overlap = 2.0 * (covered(residual, candidates.centers, candidates.sizes, side) * patches).sum(dim=(2, 3, 4))
+    energy = placed_energy(patches, candidates.centers, candidates.sizes, size)
     samples, windows = round(MARGIN * side), Keypoints(candidates.centers, MARGIN * candidates.sides)
     window = crop(residual.square(), windows.centers, windows.sizes, samples)
-    around = pixels_of_samples(windows, samples) * window.sum(dim=(2, 3, 4))
+    around = (windows.sides / samples).square() * window.sum(dim=(2, 3, 4))
     out, put_in = (overlap + energy)[:, :chosen].clamp_min(0.0), (overlap - energy)[:, chosen:].clamp_min(0.0)
     shares = out / (around[:, :chosen] + out + FLOOR), put_in / (around[:, chosen:] + FLOOR)
     return torch.cat(shares, dim=1).clamp_max(1.0)
