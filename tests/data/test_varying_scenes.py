@@ -22,32 +22,32 @@ def places(batch: Batch) -> Tensor:
 def test_image_is_the_two_tiles_added_and_clipped() -> None:
     generator = VaryingSceneGenerator(glyphs(), VaryingLayout())
     batch = generator.compose(torch.arange(7, 12))
-    side = generator.side(torch.tensor(7))
+    sides = generator.sides(torch.arange(7, 12)).tolist()
+    assert batch.extents is not None
+    assert batch.extents.tolist() == [[side, side] for side in sides]
     tiles = glyphs().images
-    for b in range(5):
-        expected = torch.zeros(side, side)
+    for b, side in enumerate(sides):
+        expected = torch.zeros(max(sides), max(sides))
         for label, (x, y) in zip(batch.labels[b].tolist(), places(batch)[b].tolist(), strict=True):
             left, top = int(x - 13.5), int(y - 13.5)
+            assert min(left, top) >= 0
+            assert max(left, top) + 28 <= side
             expected[top : top + 28, left : left + 28] += tiles[label] / 255
         torch.testing.assert_close(batch.images[b, 0], expected.clamp(max=1), rtol=0, atol=1e-6)
     assert (batch.labels >= 0).all()
 
 
-def test_the_same_batch_is_the_same_and_its_first_index_gives_the_side() -> None:
-    generator = VaryingSceneGenerator(glyphs(), VaryingLayout(), seed=2, stream=1)
-    indices = torch.tensor([5, 90, 31])
-    batch, again = generator.compose(indices), generator.compose(indices)
-    assert torch.equal(batch.images, again.images)
-    fewer = generator.compose(indices[:2])
-    assert torch.equal(fewer.images, batch.images[:2])
-    assert torch.equal(places(fewer), places(batch)[:2])
-
-
-def test_glyphs_of_an_index_are_the_same_on_any_canvas() -> None:
-    generator = VaryingSceneGenerator(glyphs(), VaryingLayout())
-    batches = [generator.compose(torch.tensor([first, 1000])) for first in range(12)]
-    assert len({batch.images.shape[-1] for batch in batches}) > 5
-    assert len({tuple(batch.labels[1].tolist()) for batch in batches}) == 1
+def test_a_scene_is_the_same_alone_and_in_any_batch() -> None:
+    generator = VaryingSceneGenerator(glyphs(), VaryingLayout(counts=(1, 3)), seed=2, stream=1)
+    batch = generator.compose(torch.tensor([5, 90, 31, 5]))
+    for row, index in enumerate((5, 90, 31, 5)):
+        alone = generator.compose(torch.tensor([index]))
+        assert alone.extents is None
+        side = int(generator.sides(torch.tensor([index])))
+        assert alone.images.shape[2:] == (side, side)
+        assert torch.equal(batch.images[row, :, :side, :side], alone.images[0])
+        assert torch.equal(batch.labels[row], alone.labels[0])
+        assert torch.equal(places(batch)[row], places(alone)[0])
 
 
 def test_seed_and_stream_make_other_scenes() -> None:
@@ -58,7 +58,7 @@ def test_seed_and_stream_make_other_scenes() -> None:
 
 def test_all_sides_are_alike() -> None:
     generator = VaryingSceneGenerator(glyphs(), VaryingLayout())
-    sides = torch.tensor([generator.side(index) for index in torch.arange(29 * 30)])
+    sides = generator.sides(torch.arange(29 * 30))
     assert set(sides.tolist()) == set(range(56, 85))
     counts = torch.bincount(sides)
     assert ((counts[56:] - 30).square() / 30).sum() < 64.0  # 28 degrees of freedom: once in 10,000 above

@@ -18,8 +18,8 @@ class Numbers:
     in_reading_order = False
     one_size = True
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, sides: Tensor | None = None) -> None:
+        self.size, self.sides = size, sides
 
     def __len__(self) -> int:
         return self.size
@@ -105,3 +105,19 @@ def test_processes_evaluate_each_image_once_in_as_many_batches(size: int, batch_
 def test_fewer_images_than_processes_are_refused() -> None:
     with pytest.raises(BoxlessError, match="1 images to evaluate on are too few for 2 processes"):
         evaluation_loader(Numbers(1), world=2)
+
+
+def test_batches_are_of_images_as_large_each_round_others() -> None:
+    sides = torch.arange(100) % 4
+    loader = training_loader(Numbers(100, sides), 5, 40, 0, lambda: 0)
+    batches = [batch.labels[:, 0].tolist() for batch in loader]
+    assert all(len(set(sides[batch].tolist())) == 1 for batch in batches)
+    assert [sorted(chain(*part)) for part in (batches[:20], batches[20:])] == [list(range(100))] * 2
+    assert batches[:20] != batches[20:]
+    assert len({tuple(sides[batch].tolist()) for batch in batches[:6]}) > 1
+
+
+def test_of_a_size_that_batches_do_not_divide_none_is_lost() -> None:
+    loader = training_loader(Numbers(13, torch.arange(13) % 3), 4, 13, 0, lambda: 0)
+    seen = list(chain(*(batch.labels[:, 0].tolist() for batch in loader)))
+    assert [sorted(seen[start : start + 13]) for start in range(0, 52, 13)] == [list(range(13))] * 4

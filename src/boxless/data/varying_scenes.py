@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from boxless.data.batch import Batch
 from boxless.data.glyphs import Glyphs
 from boxless.data.hashing import uniforms
+from boxless.data.resize import pad_batch
 from boxless.data.scenes import Layout, SceneGenerator
 from boxless.errors import BoxlessError
 
@@ -27,10 +29,7 @@ class VaryingLayout:
 
 
 class VaryingSceneGenerator:
-    """Composes scenes by index, on a canvas that a batch shares.
-
-    Glyphs are those of the index; the side, and with it the place, is drawn by the *first* index of the batch, as the
-    images of a batch are of one size. So the same batch is always the same, and so is a scene composed alone.
+    """Composes scenes by index, each on a canvas of its own size; the same index is the same scene, in whatever batch.
 
     Args:
         glyphs: what is laid down; its classes are the scene's.
@@ -52,15 +51,31 @@ class VaryingSceneGenerator:
         self.layout = layout
         self.seed, self.stream = seed, stream
 
-    def side(self, index: Tensor) -> int:
-        """The side of the canvas, in pixels, of a batch that begins with this index, () int64."""
+    def sides(self, indices: Tensor) -> Tensor:
+        """(B,) int64: the side of the canvas of each of these indices, (B,), in pixels."""
         least, greatest = self.layout.sides
-        draw = uniforms((self.seed, self.stream, 0, 0), index.view(1), 1).item()
-        return least + int(draw * (greatest + 1 - least))
+        draws = uniforms((self.seed, self.stream, 0, 0), indices, 1)[:, 0]
+        return least + (draws * (greatest + 1 - least)).long()
 
     def compose(self, indices: Tensor) -> Batch:
-        """The scenes of these indices, (B,) int64, B ≥ 1; glyphs that overlap add up, clipped to 1."""
-        tile = self.glyphs.images.shape[-1]
+        """The scenes of these indices, (B,) int64, B ≥ 1; glyphs that overlap add up, clipped to 1.
+
+        Canvases of several sides are padded to the largest.
+        """
+        sides = self.sides(indices)
+        parts = [(sides == side).nonzero()[:, 0] for side in sides.unique().tolist()]
+        scenes = [self._of_one_side(indices[part], int(sides[part[0]])) for part in parts]
+        if len(scenes) == 1:
+            return scenes[0]
+        back = torch.cat(parts).argsort()
+        padded, _ = pad_batch([image for scene in scenes for image in scene.images])
+        labels, centers, sizes = (
+            torch.cat([getattr(scene, name) for scene in scenes])[back] for name in ("labels", "centers", "sizes")
+        )
+        return Batch(padded[back], labels, centers, sizes, extents=sides.unsqueeze(1).expand(-1, 2))
+
+    def _of_one_side(self, indices: Tensor, side: int) -> Batch:
         ours = self.layout
-        layout = Layout(counts=ours.counts, distance=ours.distance, side=self.side(indices[0]), margin=tile / 2)
+        margin = self.glyphs.images.shape[-1] / 2
+        layout = Layout(counts=ours.counts, distance=ours.distance, side=side, margin=margin)
         return SceneGenerator(self.glyphs, layout, self.seed, self.stream).compose(indices)

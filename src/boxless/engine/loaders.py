@@ -34,7 +34,16 @@ class _Steps(Dataset[Batch]):
         return indices
 
     def _new_order(self, number: int) -> Tensor:
-        return uniforms((self.seed, number), torch.arange(len(self.source)), 1)[:, 0].argsort()
+        order = uniforms((self.seed, number), torch.arange(len(self.source)), 1)[:, 0].argsort()
+        return order if self.source.sides is None else self._alike(order, self.source.sides, number)
+
+    def _alike(self, order: Tensor, sides: Tensor, number: int) -> Tensor:
+        """The same indices, so that as many as a batch follow each other that are as large, or nearly."""
+        by_side = order[sides[order].argsort(stable=True)]
+        parts = by_side.split(self.batch_size)
+        whole = len(parts) if len(parts[-1]) == self.batch_size else len(parts) - 1
+        chosen = uniforms((self.seed, number, 0), torch.arange(whole), 1)[:, 0].argsort().tolist()
+        return torch.cat([parts[index] for index in [*chosen, *range(whole, len(parts))]])
 
 
 class _Parts(Dataset[Batch]):

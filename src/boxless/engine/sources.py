@@ -29,11 +29,13 @@ class Source(Protocol):
         class_names: of the labels.
         in_reading_order: the objects of an image, where places are known, come in the order in which they are read.
         one_size: all images are as large.
+        sides: (N,) int64 of square images, if batches to train on are to be of images as large; else None.
     """
 
     class_names: tuple[str, ...]
     in_reading_order: bool
     one_size: bool
+    sides: Tensor | None
 
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor) -> Batch:
@@ -52,6 +54,7 @@ class Scenes:
         )  # whose values classes combine
         self.in_reading_order: bool = getattr(generator, "in_reading_order", False)
         self.one_size = not isinstance(generator, VaryingSceneGenerator)
+        self.sides = generator.sides(torch.arange(size)) if isinstance(generator, VaryingSceneGenerator) else None
 
     def __len__(self) -> int:
         return self.size
@@ -75,6 +78,7 @@ class Mixed:
 
     in_reading_order = False
     one_size = True
+    sides: Tensor | None = None
 
     def __init__(self, images: "Images", scenes: Scenes, size: int, share: float) -> None:
         if images.class_names != scenes.class_names:
@@ -121,6 +125,7 @@ class Images:
         self.class_names, self.attributes = folder.class_names, folder.attributes
         self.in_reading_order = folder.in_reading_order
         self.one_size = len({image.size for image in folder.images}) == 1
+        self.sides: Tensor | None = None  # of few images, of which each has its own size, the same would always meet
         self._kept: dict[int, tuple[Tensor, tuple[float, float]]] = {}
         self._bytes = 0
 
