@@ -13,7 +13,7 @@ from boxless.cli.main import main
 from boxless.data.faces import is_tested
 from boxless.engine.experiments import Experiment, Row, Table
 from boxless.engine.recipe import read_recipe
-from boxless.engine.records import read_record
+from boxless.engine.records import commit, read_record
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES
 from boxless.report.results import BEGIN, END, with_tables
@@ -22,6 +22,8 @@ from tests.data.svhn_files import small_svhn
 from tests.data.voc_files import annotation, entry
 
 REPOSITORY = Path(__file__).parents[2]
+
+Reproduced = Callable[[Table, str], Result]
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def tiny_table(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
 
 def result_of(name: str, **metrics: float) -> Result:
     recipe = read_recipe("mist-classify-mnist")
-    return Result(name, "mist-classify-mnist", recipe, "0a1b2c", "a machine", 600.0, 20, 3, Terms(8, 0), metrics)
+    return Result(
+        name, "mist-classify-mnist", recipe, "0a1b2c", "a machine", 600.0, 20, 3, Terms(8, 0, None, "3d4e5f"), metrics
+    )
 
 
 def test_a_recorded_result_stands_beside_the_paper_and_the_goal(
@@ -49,7 +53,7 @@ def test_a_recorded_result_stands_beside_the_paper_and_the_goal(
     ours, theirs = [" ".join(line.split()) for line in captured.out.splitlines() if "mnist-hard" in line]
     assert ours == "mnist-hard MIST 99.61 / 99.12 / 98.00 97.8 / 98.8 / 97.5 99.5 / 99.0 / 98.6 paper"
     assert theirs == "mnist-hard Xie20 - 72.7 / 93.1 / 71.3 - -"
-    assert "20 steps in 10 min, seed 3, commit 0a1b2c, on a machine" in captured.err
+    assert "20 steps in 10 min, seed 3, commit 0a1b2c (tested by 3d4e5f), on a machine" in captured.err
 
 
 def test_a_row_is_trained_tested_and_recorded(
@@ -90,7 +94,8 @@ def test_a_run_that_exists_is_recorded_without_training(
     monkeypatch.chdir(tmp_path)
     arguments = ["--rows", "ours", "--record", str(scenes_run), "--results", str(tmp_path)]
     assert main(["reproduce", "tiny-table", *arguments]) == 0
-    assert json.loads((tmp_path / "tiny.json").read_text())["evaluation"] == {"images": 8, "seed": 0, "k": None}
+    terms = json.loads((tmp_path / "tiny.json").read_text())["evaluation"]
+    assert terms == {"images": 8, "seed": 0, "k": None, "commit": commit()}
     assert not (tmp_path / "runs").exists()
 
 
@@ -169,6 +174,24 @@ def test_each_experiment_has_its_recipe() -> None:
                 assert folder in (None, row.experiment.photos and f"{row.experiment.photos}/train")
 
 
+@pytest.fixture
+def reproduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reproduced:
+    """Trains and records the one experiment of a table by the text of its recipe; the sets of images lie in data/."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
+
+    def run(table: Table, recipe: str) -> Result:
+        ((name, file),) = {(row.experiment.name, row.experiment.recipe) for row in table.rows if row.experiment}
+        Path(file).write_text(recipe)
+        monkeypatch.setattr(reproduce, "TABLES", {table.name: table})
+        assert main(["reproduce", table.name, "--train", "--results", str(tmp_path)]) == 0
+        recorded = read_result(tmp_path, name)
+        assert recorded is not None
+        return recorded
+
+    return run
+
+
 PHOTOS = """
 method: mist-backbone
 data: {folder: raccoon/train, validation_share: 0.4}
@@ -179,25 +202,19 @@ run: {steps: 2, steps_per_epoch: 1, batch_size: 2, compile: false}
 
 
 def test_photos_are_learned_from_and_held_against_one_in_their_middle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reproduced: Reproduced, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two photos are held out: in the first the middle lies in the only box, in the other in none of two."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
     held_out = {"a": [(10, 10, 60, 50)], "b": [(1, 1, 20, 20), (60, 40, 90, 60)]}
     learned_from = {name: [(20, 10, 70, 55)] for name in "cdefg"}
     raccoons(tmp_path / "data" / "raccoon", train=learned_from, test=held_out)
-    (tmp_path / "photos.yaml").write_text(PHOTOS)
     experiment = Experiment("photos", "photos.yaml", photos="raccoon")
     rows = (
         Row("ours", "photos", "MIST", experiment),
         Row("guess", "photos", "middle", experiment, without_learning="guess_"),
     )
     measures = {"f1": "F1", "precision": "Precision", "recall": "Recall"}
-    monkeypatch.setattr(reproduce, "TABLES", {"photos": Table("photos", "Photos", measures, rows)})
-    assert main(["reproduce", "photos", "--train", "--results", str(tmp_path)]) == 0
-    recorded = read_result(tmp_path, "photos")
-    assert recorded is not None
+    recorded = reproduced(Table("photos", "Photos", measures, rows), PHOTOS)
     assert (recorded.steps, recorded.evaluation.images, recorded.recipe.data.folder) == (2, 2, "raccoon/train")
     printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "photos middle 40.00 / 50.00 / 33.33 - - -" in printed
@@ -215,20 +232,14 @@ run: {steps: 2, steps_per_epoch: 1, batch_size: 2, compile: false}
 
 @pytest.mark.parametrize("folder", [None, "svhn/train"])
 def test_house_numbers_are_composed_and_real_ones_read(
-    folder: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: str | None, reproduced: Reproduced, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also with real ones among the composed ones."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
     small_svhn(tmp_path / "data" / "svhn")
     mixed = "" if folder is None else "{folder: svhn/train, scenes_share: 0.5, validation_share: 0.2, "
-    (tmp_path / "numbers.yaml").write_text(NUMBERS.replace("{", mixed or "{", 1))
     row = Row("ours", "numbers", "MCMIL", Experiment("numbers", "numbers.yaml", photos="svhn"), (0.051, 0.051))
     table = replace(TABLES["mcmil-svhn"], rows=(row,))
-    monkeypatch.setattr(reproduce, "TABLES", {table.name: table})
-    assert main(["reproduce", "mcmil-svhn", "--train", "--results", str(tmp_path)]) == 0
-    recorded = read_result(tmp_path, "numbers")
-    assert recorded is not None
+    recorded = reproduced(table, NUMBERS.replace("{", mixed or "{", 1))
     assert (recorded.steps, recorded.evaluation.images, recorded.recipe.data.folder) == (2, 3, folder)
     assert set(table.measures) <= recorded.metrics.keys()
     (ours,) = (line for line in capsys.readouterr().out.splitlines() if "MCMIL" in line and "5.10 / 5.10" in line)
@@ -262,20 +273,14 @@ run: {steps: 1, steps_per_epoch: 1, batch_size: 2, compile: false}
 
 
 def test_landmarks_of_faces_stand_beside_an_untrained_network_and_the_mean_face(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reproduced: Reproduced, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "data"))
     release(tmp_path / "data" / "faces", [f"{person}_0.jpg" for person in PERSONS], [])
-    (tmp_path / "faces.yaml").write_text(FACES)
     experiment = Experiment("faces", "faces.yaml", photos="faces")
     kinds = {"TUSK": "", "untrained": "untrained_", "mean": "mean_"}
     rows = tuple(Row(name, "faces", name, experiment, without_learning=prefix) for name, prefix in kinds.items())
     table = Table("faces", "Faces", {"landmark_error": "error"}, rows, errors=("landmark_error",))
-    monkeypatch.setattr(reproduce, "TABLES", {"faces": table})
-    assert main(["reproduce", "faces", "--train", "--results", str(tmp_path)]) == 0
-    recorded = read_result(tmp_path, "faces")
-    assert recorded is not None
+    recorded = reproduced(table, FACES)
     fitted_on = [name for name in PERSONS if not is_tested(f"{name}_0.jpg")]
     assert recorded.metrics["landmark_images_fitted_on"] == len(fitted_on)
     printed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

@@ -88,7 +88,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     from boxless.data.landmarks import LANDMARKS_FILE
     from boxless.engine.evaluation import evaluate
     from boxless.engine.landmarks import evaluate_landmarks
-    from boxless.engine.records import read_record
+    from boxless.engine.records import commit, read_record
     from boxless.models import load
 
     if not (run / RECIPE_FILE).is_file():
@@ -112,7 +112,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
         recipe=replace(recipe, data=replace(recipe.data, folder=as_told.data.folder)),  # not where it lay here
         **asdict(record),
         seed=recipe.run.seed,
-        evaluation=Terms(found.images, TEST_SEED, experiment.k),
+        evaluation=Terms(found.images, TEST_SEED, experiment.k, commit()),
         metrics=metrics,
     )
     remark(f"recorded: {write_result(directory, result)}")

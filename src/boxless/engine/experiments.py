@@ -9,10 +9,10 @@ from boxless.errors import BoxlessError
 
 @dataclass(frozen=True)
 class Experiment:
-    """A training of ours.
+    """A training of ours, and its test.
 
     Attributes:
-        name: of its result and its run directory.
+        name: of its result and, unless ``trained_as`` says another, its run directory.
         recipe: a name in ``boxless/recipes``.
         changes: what is other than in the recipe, by section.
         k: instances an image in the evaluation, see ``boxless.engine.evaluation.evaluate``.

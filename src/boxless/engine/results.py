@@ -22,11 +22,13 @@ class Terms:
         images: test scenes.
         seed: of the scenes.
         k: instances an image; "true" for the true number of each, None for the model's own.
+        commit: of the code that tested, see ``boxless.engine.records.Record``; a model may be older.
     """
 
     images: int
     seed: int
     k: int | Literal["true"] | None = None
+    commit: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Result:
         name: of the experiment, and of the file.
         recipe_name: in ``boxless/recipes``; ``recipe`` may differ from it where the experiment says so.
         recipe: what was trained, with all its values.
-        commit: see ``boxless.engine.records.Record``, as are machine, seconds (of training) and steps.
+        commit: that trained; see ``boxless.engine.records.Record``, as are machine, seconds (of training) and steps.
         seed: of the training.
         evaluation: on what terms.
         metrics: measure to value; shares are in [0, 1].

@@ -53,8 +53,8 @@ class Scenes:
             generator, "attributes", {}
         )  # whose values classes combine
         self.in_reading_order: bool = getattr(generator, "in_reading_order", False)
-        self.one_size = not isinstance(generator, VaryingSceneGenerator)
         self.sides = generator.sides(torch.arange(size)) if isinstance(generator, VaryingSceneGenerator) else None
+        self.one_size = self.sides is None
 
     def __len__(self) -> int:
         return self.size

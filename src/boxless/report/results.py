@@ -24,11 +24,16 @@ def makings_of(results: Sequence[Result | None]) -> list[str]:
     """How each result was made, a line each; rows of one result share it."""
     made = (
         f"{one.name}: {one.steps:,} steps in {one.seconds / 60:.0f} min, seed {one.seed}, "
-        f"commit {one.commit or 'not known'}, on {one.machine}"
+        f"commit {one.commit or 'not known'}{_tested_by(one)}, on {one.machine}"
         for one in results
         if one is not None
     )
     return list(dict.fromkeys(made))
+
+
+def _tested_by(one: Result) -> str:
+    tested = one.evaluation.commit
+    return "" if tested == one.commit.split(", ")[-1] else f" (tested by {tested or 'not known'})"
 
 
 def title_of(table: Table) -> str:

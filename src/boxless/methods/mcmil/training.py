@@ -74,8 +74,7 @@ class McmilTraining(TrainingModule):
     def _expect_what_is_there(self, batch: Batch, present: Tensor) -> None:
         """Begin with a map that emits about as many things as an image has classes, by the bias of the background.
 
-        Else the first steps all go towards the background, hundreds of nats away, and wear the features out: of scenes
-        of two digits, after 8,000 of them, not one set was read rightly then, and 65 % with this.
+        Else the first steps all go towards the background, hundreds of nats away, and wear the features out.
         """
         logits = self.model(batch.images[:1]).logits
         number, places = float(logits.shape[1] - 1), logits[0, 0].numel()
