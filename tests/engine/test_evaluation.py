@@ -66,6 +66,7 @@ def test_a_model_without_fault_reaches_everything(tmp_path: Path) -> None:
     }
     assert found["average_precision"] == pytest.approx(1.0)
     assert found["median_offset"] == 0.0
+    assert (found["median_size_error"], found["median_size_ratio"]) == (0.0, 1.0)
     assert (found["total_error"], found["exact_multiset"]) == (0.0, 1.0)
 
 
@@ -156,7 +157,7 @@ def test_without_boxes_only_what_labels_tell_is_measured(tmp_path: Path) -> None
     result = evaluate(Told(answers), folder(tmp_path, boxes=False))
     assert (result.detection, result.centers, result.average_precision, result.confusion, result.offsets) == (None,) * 5
     assert result.classification == pytest.approx(5 / 6)
-    assert not {"localization", "both", "f1", "median_offset"} & result.metrics().keys()
+    assert not {"localization", "both", "f1", "median_offset", "median_size_error"} & result.metrics().keys()
 
 
 class Reader(Told):

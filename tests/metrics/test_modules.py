@@ -25,6 +25,7 @@ from boxless.metrics.prototypes import assign_prototypes, prototype_contingency
 from boxless.metrics.reconstruction import reconstruction_rmse
 from boxless.metrics.segmentation import foreground_ari
 from boxless.metrics.sequences import sequence_errors
+from boxless.metrics.sizes import size_statistics
 
 from .random_scenes import CLASSES, scenes
 
@@ -48,6 +49,7 @@ TWINS: list[tuple[Callable[[], Metric], Callable[..., Any], tuple[Any, ...]]] = 
     (lambda: modules.CountingMetric(CLASSES), lambda p, t: counting_scores(p, t, CLASSES), INSTANCES),
     (lambda: modules.ConfusionMetric(CLASSES), lambda p, t: confusion_matrix(p, t, CLASSES), INSTANCES),
     (modules.OffsetMetric, offset_statistics, INSTANCES),
+    (modules.SizeMetric, size_statistics, INSTANCES),
     (
         lambda: modules.PrototypeMetric(CLASSES, CLASSES),
         lambda p, t: assign_prototypes(prototype_contingency(p, t, CLASSES, CLASSES)),

@@ -94,9 +94,8 @@ def test_measures_stand_beside_what_they_are_held_against(evaluation: Evaluation
 
 def test_without_places_there_are_no_scores_of_places_and_no_truth_is_drawn(evaluation: Evaluation) -> None:
     unknown = [Instances(np.zeros((3, 2)), np.zeros((3, 2)), labels=one.labels) for one in evaluation.true]
-    counted = replace(
-        evaluation, true=unknown, detection=None, centers=None, average_precision=None, confusion=None, offsets=None
-    )
+    of_places = ("detection", "centers", "average_precision", "confusion", "offsets", "sizes")
+    counted = replace(evaluation, true=unknown, **dict.fromkeys(of_places))
     assert [row.name for row in metric_rows(counted)] == [
         "Classif.",
         "Images with every count right",
@@ -150,6 +149,7 @@ def test_of_one_class_no_measure_of_classes_is_told(rebuilding: Evaluation) -> N
         "The same of one in the middle of each image",
         "IOU 50 AP",
         "Median distance from the true centre",
+        "Median error of the size",
         "Images with the right count",
         "Mean error of the number of objects",
     ]

@@ -31,6 +31,7 @@ from boxless.metrics.reading import ReadingScores, reading_scores
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
 from boxless.metrics.segmentation import ari_sums, mean_ari_of
 from boxless.metrics.sequences import SequenceErrors, sequence_errors
+from boxless.metrics.sizes import SizeStatistics, size_statistics
 from boxless.models import load
 
 Texts = list[tuple[int, ...]]
@@ -65,7 +66,7 @@ class Evaluation:
     """What a model reaches on a set of images. Shares are in [0, 1]; see ``boxless.metrics`` for each.
 
     Attributes:
-        detection, centers, average_precision, confusion, offsets: None where the true places are not known.
+        detection, centers, average_precision, confusion, offsets, sizes: None where the true places are not known.
         counting: of what was found as it was asked for; of K an image, the total is what it must be.
         rmse: of the images rebuilt, in [0, 1]; None of a model that rebuilds none.
         grey_rmse: the same of each image's mean colour; with ``rmse``.
@@ -92,6 +93,7 @@ class Evaluation:
     average_precision: AveragePrecision | None = None
     confusion: NDArray[np.int64] | None = None
     offsets: OffsetStatistics | None = None
+    sizes: SizeStatistics | None = None
     rmse: float | None = None
     grey_rmse: float | None = None
     guess: CenterScores | None = None
@@ -133,6 +135,8 @@ class Evaluation:
             found["average_precision_of_any_class"] = self.average_precision.class_agnostic
         if self.offsets is not None:
             found["median_offset"] = self.offsets.median_distance
+        if self.sizes is not None:
+            found |= {"median_size_error": self.sizes.median_error, "median_size_ratio": self.sizes.median_ratio}
         found |= _counts(self.counting)
         if self.counted is not None and self.calibrated_threshold is not None:
             found["calibrated_threshold"] = self.calibrated_threshold
@@ -230,6 +234,7 @@ def evaluate(
             "average_precision": average_precision(predicted, true),
             "confusion": confusion_matrix(predicted, true, len(class_names)),
             "offsets": offset_statistics(predicted, true),
+            "sizes": size_statistics(predicted, true),
         }
         if detector.knows_classes and isinstance(source, Scenes | Images) and source.attributes:
             by_center = confusion_matrix(predicted, true, len(class_names), threshold=None)

@@ -31,6 +31,7 @@ from boxless.metrics.prototypes import assign_prototypes, prototype_contingency
 from boxless.metrics.reconstruction import rmse_of, squared_error_sums
 from boxless.metrics.segmentation import ari_sums, mean_ari_of
 from boxless.metrics.sequences import SequenceErrors, Transcription, sequence_error_counts, sequence_errors_of
+from boxless.metrics.sizes import SizeStatistics, size_ratios, size_statistics_of
 
 ImageInstances = Sequence[Instances]
 
@@ -275,6 +276,21 @@ class OffsetMetric(_GatheredMetric):
     def compute(self) -> OffsetStatistics:
         """The statistics over all images so far, on all ranks."""
         return offset_statistics_of(self._total())
+
+
+class SizeMetric(_GatheredMetric):
+    """Twin of ``size_statistics``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, **kwargs)
+
+    def update(self, predicted: ImageInstances, true: ImageInstances) -> None:
+        """Add the predictions and the truth of some images."""
+        self._add(size_ratios(predicted, true))
+
+    def compute(self) -> SizeStatistics:
+        """The statistics over all images so far, on all ranks."""
+        return size_statistics_of(self._total()[:, 0])
 
 
 def _floats(values: Tensor) -> NDArray[Any]:

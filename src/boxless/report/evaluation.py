@@ -45,6 +45,7 @@ MEASURES: dict[str, tuple[str, Unit, bool]] = {
     "average_precision": ("IOU 50 AP, mean over classes", "%", False),
     "average_precision_of_any_class": ("IOU 50 AP, any class", "%", False),
     "median_offset": ("Median distance from the true centre", "px", True),
+    "median_size_error": ("Median error of the size", "%", True),
     "exact_multiset": ("Images with every count right", "%", False),
     "total_error": ("Mean error of the number of objects", "", True),
 }
