@@ -32,6 +32,7 @@ def test_worth_is_what_the_loss_changes_by_over_the_energy_around() -> None:
     for b in range(2):
         residual = images[b] - synthesis[b]
         loss = residual.square().sum()
+        floor = FLOOR * images[b].square().sum() / CHOSEN
         for n in range(5):
             alone = paste(patches[b, n, None, None], centers[b, n, None, None], sizes[b, n, None, None], (26, 40))[0]
             if n < CHOSEN:
@@ -41,7 +42,7 @@ def test_worth_is_what_the_loss_changes_by_over_the_energy_around() -> None:
             left, top = (int(value - (WINDOW - 1) / 2) for value in centers[b, n].tolist())
             others = residual + alone if n < CHOSEN else residual  # what is left when this patch is not laid
             around = others[:, max(0, top) : top + WINDOW, max(0, left) : left + WINDOW].square().sum()
-            expected = float((gain / (around + FLOOR)).clamp(0, 1))
+            expected = float((gain / (around + floor)).clamp(0, 1))
             assert shares[b, n].item() == pytest.approx(expected, abs=1e-9)
     assert round(MARGIN * SIDE) == WINDOW
     assert ((shares > 0) & (shares < 1)).sum() >= 5  # not all cut off
@@ -53,7 +54,7 @@ def test_a_patch_that_is_all_there_is_is_worth_most_and_one_on_nothing_is_worth_
     sizes = torch.full_like(centers, SIDE)
     images = paste(patches[:, :1], centers[:, :1], sizes[:, :1], (22, 42))
     shares = worth(images, images.clone(), patches, Keypoints(centers, sizes[..., 0]), chosen=1)
-    assert shares[0, 0].item() == pytest.approx(100 / 103)
+    assert shares[0, 0].item() == pytest.approx(1 / (1 + FLOOR))
     assert shares[0, 1].item() == 0.0
 
 
@@ -63,6 +64,19 @@ def test_the_second_of_two_patches_on_an_object_is_worth_nothing() -> None:
     sizes = torch.full_like(centers, SIDE)
     images = paste(patches[:, :1], centers[:, :1], sizes[:, :1], (22, 42))
     assert worth(images, images.clone(), patches, Keypoints(centers, sizes[..., 0]), chosen=1)[0, 1].item() == 0.0
+
+
+def test_how_bright_images_are_does_not_matter() -> None:
+    images, patches, centers, sizes = scene()
+    keypoints = Keypoints(centers, sizes[..., 0])
+    bright, dim = (worth(s * images, 0.9 * s * images, s * patches, keypoints, CHOSEN) for s in (1.0, 0.1))
+    assert torch.allclose(dim, bright, atol=1e-4)
+
+
+def test_an_empty_image_has_nothing_worth_a_patch() -> None:
+    _, patches, centers, sizes = scene()
+    nothing = torch.zeros(2, 2, 26, 40, dtype=torch.float64)
+    assert not worth(nothing, nothing, patches, Keypoints(centers, sizes[..., 0]), CHOSEN)[:, CHOSEN:].any()
 
 
 def test_targets_are_one_for_the_mean_of_the_chosen_and_limited() -> None:
@@ -83,7 +97,7 @@ def test_it_does_not_depend_on_how_finely_a_patch_is_sampled(samples: int) -> No
     patches = torch.ones(1, 1, 1, samples, samples, dtype=torch.float64)
     keypoint = Keypoints(torch.full((1, 1, 2), 19.5, dtype=torch.float64), torch.full((1, 1), 8.0, dtype=torch.float64))
     shares = worth(images, torch.zeros_like(images), patches, keypoint, chosen=0)
-    assert shares.item() == pytest.approx(64 / (MARGIN**2 * 64 + FLOOR))
+    assert shares.item() == pytest.approx(64 / (MARGIN**2 * 64 + FLOOR * 1600))
 
 
 def test_autocast_does_not_round_it() -> None:

@@ -12,7 +12,7 @@ from boxless.methods.mist.model import Keypoints
 from boxless.ops.patches import covered, crop, placed_energy
 
 MARGIN = 1.8  # side of the window that is to be explained, in sizes of the object: from its edge, all of it
-FLOOR = 3.0  # squared brightness: a window of less is empty
+FLOOR = 0.03  # of what an image holds for each patch: a window of less is empty
 HIGHEST = 1.3  # target of a candidate of far more worth than the others
 
 
@@ -40,8 +40,10 @@ def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Keypoi
     samples, windows = round(MARGIN * side), Keypoints(candidates.centers, MARGIN * candidates.sides)
     window = crop(residual.square(), windows.centers, windows.sizes, samples)
     around = (windows.sides / samples).square() * window.sum(dim=(2, 3, 4))
+    held = images.square().sum(dim=(1, 2, 3)).unsqueeze(1)
+    floor = (FLOOR / max(1, chosen) * held).clamp_min(1e-6)
     out, put_in = (overlap + energy)[:, :chosen].clamp_min(0.0), (overlap - energy)[:, chosen:].clamp_min(0.0)
-    shares = out / (around[:, :chosen] + out + FLOOR), put_in / (around[:, chosen:] + FLOOR)
+    shares = out / (around[:, :chosen] + out + floor), put_in / (around[:, chosen:] + floor)
     return torch.cat(shares, dim=1).clamp_max(1.0)
 
 
