@@ -49,6 +49,7 @@ def test_a_model_that_cannot_be_is_refused(given: dict[str, Any], message: str) 
         ({"warp_scale": 0.1, "warp_scale_spread": 0.1}, "warp_scale_spread"),
         ({"decay": 1.5}, "decay"),
         ({"averaging": 1.0}, "averaging"),
+        ({"cluster_start": 1.5}, "cluster_start"),
     ],
 )
 def test_a_training_that_cannot_be_is_refused(given: dict[str, Any], message: str) -> None:
@@ -57,10 +58,9 @@ def test_a_training_that_cannot_be_is_refused(given: dict[str, Any], message: st
 
 
 def test_the_defaults_are_the_paper_s() -> None:
-    """Table 7, section 3.3."""
+    """Table 7, section 3.3; but for the weight of features, which are of length 1 here."""
     ours = TuskTrainingConfig()
-    weights = (ours.cluster_weight, ours.heatmap_weight, ours.feature_weight)
-    assert weights == (0.01, 0.01, 100.0)
+    assert (ours.cluster_weight, ours.heatmap_weight) == (0.01, 0.01)
     assert (ours.rate, ours.prototype_rate, ours.prototype_steps, ours.mixture_variance) == (1e-3, 0.1, 8, 4e-4)
     assert (ours.cluster_measure, ours.cluster_strength) == ("distance", 1.0)
     model = TuskConfig()

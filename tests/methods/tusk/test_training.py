@@ -37,7 +37,15 @@ from tests.engine.bare import fit
 from tests.methods.tusk.small import small_model
 
 SETTINGS = TuskTrainingConfig(
-    rate=2e-3, warmup=1, decay=0.0, prototype_steps=3, cluster_weight=0.3, heatmap_weight=0.7, averaging=0.0
+    rate=2e-3,
+    warmup=1,
+    decay=0.0,
+    prototype_steps=3,
+    cluster_weight=0.3,
+    cluster_start=0.0,
+    heatmap_weight=0.7,
+    feature_weight=100.0,
+    averaging=0.0,
 )
 
 
@@ -162,7 +170,7 @@ def test_a_step_is_the_paper_s(prototype_steps: int) -> None:
     trained(training, steps)
     told = by_hand(training, hand, steps)
     for name in told[0]:
-        near = 1e-3 if name == "wasserstein" else 2e-4  # short features are not quite of length 1 when they are scaled
+        near = 3e-3  # short features are not quite of length 1 when they are scaled, and Adam makes noise of what is 0
         assert noted[f"loss/{name}"] == pytest.approx([each[name] for each in told], rel=near), name
     assert len(noted["loss/wasserstein"]) == 2 * (prototype_steps or 1)
     torch.testing.assert_close(training.model.prototypes, hand.prototypes, rtol=0, atol=1e-2)  # steps are of 0.1
@@ -172,9 +180,18 @@ def test_a_step_is_the_paper_s(prototype_steps: int) -> None:
         far = [
             (name, (ours - theirs).abs().mean().item())
             for (name, ours), (_, theirs), (_, old) in zip(*networks, strict=True)
-            if (theirs - old).abs().max() > 1e-3 and (ours - theirs).abs().mean() > 2e-4  # a tenth of a step
+            if (theirs - old).abs().max() > 1e-3 and (ours - theirs).abs().mean() > 4e-4  # a fifth of a step
         ]
         assert not far
+
+
+def test_clusters_count_for_nothing_before_their_start() -> None:
+    """Of four steps the first two are those of a training without clusters, the third is not."""
+    late, none = (replace(SETTINGS, cluster_start=0.5), replace(SETTINGS, cluster_weight=0.0))
+    for number, same in ((2, True), (3, False)):
+        ours, plain = (trained(training_of(each, steps=4), batches(number)).model.encoder for each in (late, none))
+        pairs = zip(ours.parameters(), plain.parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs) is same
 
 
 def test_the_encoder_runs_once_a_step() -> None:

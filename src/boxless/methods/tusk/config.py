@@ -86,8 +86,11 @@ class TuskTrainingConfig:
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
         reconstruction_loss: "squares", or "perceptual" by SqueezeNet, for real images with a background (eq. 1).
         cluster_weight: of the k-means loss (eq. 3).
+        cluster_start: share of the training before which the k-means loss counts for nothing: descriptors that the
+            decoder does not draw by yet are told apart by one or two directions alone, and stay so; 0 in the paper.
         heatmap_weight: of the equivariance of the heatmap (eq. 4).
-        feature_weight: of the equivariance of the feature map (eq. 4).
+        feature_weight: of the equivariance of the feature map (eq. 4), of length 1 at each pixel; the paper's 100 is of
+            features that may become short, and here leaves descriptors of one direction.
         cluster_measure: distances of eq. 3: "distance" (the paper's), or "mean-square" over the dimensions (release).
         cluster_strength: factor on them; 1 in the paper, 20 for "mean-square" in the release.
         centering: take the middle of the features at keypoints off all features, so that descriptors cannot all come
@@ -117,8 +120,9 @@ class TuskTrainingConfig:
     decay: float = 0.5
     reconstruction_loss: Literal["squares", "perceptual"] = "squares"
     cluster_weight: float = 0.01
+    cluster_start: float = 0.3
     heatmap_weight: float = 0.01
-    feature_weight: float = 100.0
+    feature_weight: float = 0.1
     cluster_measure: Literal["distance", "mean-square"] = "distance"
     cluster_strength: float = 1.0
     centering: bool = True
@@ -150,6 +154,8 @@ class TuskTrainingConfig:
             raise ValueError("warp_scale_spread is below warp_scale, so that no warp shows nothing.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
             raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")
+        if not 0 <= self.cluster_start <= 1:
+            raise ValueError(f"cluster_start is a share in [0, 1], not {self.cluster_start}.")
 
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""

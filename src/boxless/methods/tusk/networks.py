@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from boxless.nets.unet import UNet
 
 DARK = -2.0  # logit of a new decoder's pixels: images are mostly background
+FAINT = -2.0  # logit of a new encoder's heatmap: near the middle of the sigmoid the best peak is hardly above others
 
 
 class Maps(NamedTuple):
@@ -37,6 +38,8 @@ class Encoder(nn.Module):
         self.unet = UNet(inputs, channels)
         self.to_score = nn.Conv2d(channels[0], 1, 1)
         self.to_features = nn.Conv2d(channels[0], features, 1, bias=False)
+        assert self.to_score.bias is not None
+        nn.init.constant_(self.to_score.bias, FAINT)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded, and features (B, F, H, W)."""

@@ -135,7 +135,7 @@ class TuskTraining(TrainingModule):
         drawn = model.decode(found, descriptors, size, self._networks["decoder"])
         losses = {
             "reconstruction": (1.0, self._difference(drawn.image, pair.images, pair.seen)),
-            "kmeans": (settings.cluster_weight, self._kmeans(descriptors)),
+            "kmeans": (self._cluster_weight, self._kmeans(descriptors)),
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, _feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
@@ -171,6 +171,12 @@ class TuskTraining(TrainingModule):
     def _begin_prototypes(self, descriptors: Tensor) -> None:
         draws, among = generator((FIRST, int(self.seed))), gathered(descriptors).flatten(0, 1)
         self.model.prototypes.copy_(first_prototypes(among, self.model.config.prototypes, draws))
+
+    @property
+    def _cluster_weight(self) -> float:
+        """That of the k-means loss at this step."""
+        started = self.steps_done >= self.settings.cluster_start * self.steps
+        return self.settings.cluster_weight if started else 0.0
 
     def _kmeans(self, descriptors: Tensor) -> Tensor:
         """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors; in a joint step to prototypes too."""
