@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,19 @@ def test_the_data_tell_what_the_settings_leave_open(folder: Path, tiny_recipe: P
     model = recipe_of(out)["model"]
     assert (model["instances"], model["background"], model["channels"]) == (3, True, 1)
     assert json.loads((out / "model.json").read_text())["config"]["background"] is True
+
+
+def test_broken_images_are_counted_at_the_end(
+    folder: Path, tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, out = tmp_path / "my", tmp_path / "run"
+    shutil.copytree(folder, mine)
+    (mine / "2.png").write_text("no image")
+    assert main(["train", str(tiny_recipe), "--data", str(mine), "--out", str(out), "--model.object_size", "20"]) == 0
+    assert f"images passed over: 1, each named in {out / 'problems.txt'}" in capsys.readouterr().err.replace("\n", " ")
+    assert "2.png" in (out / "problems.txt").read_text()
+    assert main(["evaluate", str(out), "--data", str(mine), "--out", str(tmp_path)]) == 0
+    assert "5 images, 1 passed over" in capsys.readouterr().err
 
 
 def test_a_folder_needs_the_size_of_an_object(fails: Callable[..., str], folder: Path) -> None:

@@ -34,7 +34,8 @@ def tell(
     if landmarks is not None and pictures is not None:
         rows = [[name, shown(error, "%")] for name, error in pictures.measures.items()]
         print_table([f"landmarks, fitted on {landmarks.fitted_on:,} images", "error"], rows)
-    for problem in [*evaluation.problems, *(landmarks.problems if landmarks is not None else ())]:
+    problems = [*evaluation.problems, *(landmarks.problems if landmarks is not None else ())]
+    for problem in problems:
         remark(f"passed over: {problem}")
     title = f"{detector.method} on {data.folder or data.layout}"
     report = report_of(
@@ -49,7 +50,8 @@ def tell(
     )
     write_report(path, report)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)
-    remark(f"{evaluation.images:,} images, {speed:,.0f} a second; report: {path}")
+    passed_over = f", {len(problems):,} passed over" if problems else ""
+    remark(f"{evaluation.images:,} images{passed_over}, {speed:,.0f} a second; report: {path}")
 
 
 def _tell_counts(evaluation: Evaluation) -> None:

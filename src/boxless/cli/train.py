@@ -150,6 +150,7 @@ def _difference(saved: Recipe, wanted: Recipe) -> str:
 def _tell(recipe: Recipe, out: Path) -> None:
     """The best validation, and what to do with the run."""
     from boxless.engine.records import read_metrics, read_record
+    from boxless.engine.run import PROBLEMS_FILE
 
     record = read_record(out)
     validated = [epoch for epoch in read_metrics(out) if "val/score" in epoch]
@@ -167,6 +168,9 @@ def _tell(recipe: Recipe, out: Path) -> None:
         remark(f"stopped in time at step {record.steps:,} of {steps:,}; go on: boxless train --resume --out {out}")
     else:
         remark(f"trained {record.steps:,} steps in {written(record.seconds)}")
+    if (out / PROBLEMS_FILE).is_file():
+        number = len((out / PROBLEMS_FILE).read_text().splitlines())
+        remark(f"images passed over: {number:,}, each named in {out / PROBLEMS_FILE}")
     test = " --data FOLDER" if recipe.data.folder is not None else ""
     remark(f"next: boxless evaluate {out}{test}\n      boxless detect {out} IMAGES --out found.json")
     if model_type(recipe.method).learns_from_counts:

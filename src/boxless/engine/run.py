@@ -109,8 +109,11 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
         labels_needed=kind.labels_are == "needed",
         places=kind.labels_are == "used",
     )
-    if problems and problems_file is not None:
-        write_atomically(problems_file, "\n".join(problems) + "\n")
+    if problems_file is not None:
+        if problems:
+            write_atomically(problems_file, "\n".join(problems) + "\n")
+        else:
+            problems_file.unlink(missing_ok=True)  # of an earlier start of the run
     for problem in problems:
         logging.getLogger("boxless").warning("skipped: %s", problem)
     names = _class_names(kind, train_source)
