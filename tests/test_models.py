@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from boxless import models
+from boxless.engine.evaluation import evaluate
+from boxless.engine.recipe import DataConfig
 from boxless.errors import BoxlessError
 from boxless.methods.mist.classification.model import MistClassifier
-from boxless.models import load, shipped_models
+from boxless.models import SHIPPED, load, shipped_models
 from tests.methods.mist.small import small_model
 
 
@@ -62,7 +64,23 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", shipped_models())
-def test_every_shipped_model_detects(name: str) -> None:
+def test_every_shipped_model_finds_digits_that_it_has_never_seen_the_like_of(name: str) -> None:
+    """They learned from MNIST; these are scikit-learn's, of 8 by 8 pixels, enlarged."""
+    detector = load(name)
+    reached = evaluate(detector, DataConfig(layout="mnist-3", glyphs="digits"), images=24)
+    assert reached.detection is not None
+    wanted = reached.detection.both if detector.knows_classes else reached.detection.localization
+    assert wanted > 0.75
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_shipped_model_is_small(name: str) -> None:
+    limit = 3e6 if name == "mist-classify-mnist" else 5e6
+    assert sum(file.stat().st_size for file in (SHIPPED / name).iterdir()) < limit
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_every_shipped_model_takes_an_image_that_is_no_square(name: str) -> None:
     found = load(name).detect(torch.zeros(80, 90))
     assert found.image_size == (80, 90)
     assert found.class_names is not None
