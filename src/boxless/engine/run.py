@@ -1,7 +1,6 @@
 """A training run: a recipe in, a run directory out."""
 
 import logging
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -28,6 +27,7 @@ from boxless.engine.progress import TrainingProgress
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
 from boxless.engine.sources import Source, training_sources
+from boxless.engine.stopping import StopInTime
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
 from boxless.methods.detector import Detector
@@ -195,23 +195,6 @@ def _trainer(
         log_every_n_steps=1,
         default_root_dir=run,
     )
-
-
-class StopInTime(Callback):
-    """Ends the run at the end of the epoch after which another would not end in time."""
-
-    def __init__(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
-        self._epoch_began = 0.0
-
-    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._epoch_began = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        now = time.monotonic()
-        late = now + (now - self._epoch_began) > self.deadline
-        if trainer.strategy.reduce_boolean_decision(late, all=False):  # all processes stop, or none
-            trainer.should_stop = True
 
 
 class _quiet(warnings.catch_warnings):
