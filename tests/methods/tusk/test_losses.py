@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -59,4 +61,9 @@ class TestPerceptual:
     def test_without_the_weights_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("BOXLESS_DATA", raising=False)
         with pytest.raises(BoxlessError, match="SqueezeNet's weights are not there"):
-            PerceptualLoss()
+            PerceptualLoss.by("squeezenet")
+
+    def test_by_vgg16_needs_torchvision(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "torchvision", None)
+        with pytest.raises(BoxlessError, match="torchvision"):
+            PerceptualLoss.by("vgg16")

@@ -84,7 +84,9 @@ class TuskTrainingConfig:
             lets encoder, decoder and prototypes learn in one step of all losses (table 4, without iterative training).
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
-        reconstruction_loss: "squares", or "perceptual" by SqueezeNet, for real images with a background (eq. 1).
+        reconstruction_loss: "squares", or "perceptual", for real images with a background (eq. 1).
+        perceptual_network: whose features the perceptual loss compares: "squeezenet", or the paper's "vgg16", for
+            which torchvision must be there.
         cluster_weight: of the k-means loss (eq. 3).
         cluster_start: share of the training before which the k-means loss counts for nothing: descriptors that the
             decoder does not draw by yet are told apart by one or two directions alone, and stay so; 0 in the paper.
@@ -119,6 +121,7 @@ class TuskTrainingConfig:
     warmup: int = 50
     decay: float = 0.5
     reconstruction_loss: Literal["squares", "perceptual"] = "squares"
+    perceptual_network: Literal["squeezenet", "vgg16"] = "squeezenet"
     cluster_weight: float = 0.01
     cluster_start: float = 0.3
     heatmap_weight: float = 0.01

@@ -1,9 +1,12 @@
 """The reconstruction losses of TUSK (eq. 1), each per sample."""
 
+from typing import Any, Literal
+
 import torch
 from torch import Tensor
 
 from boxless.nets.squeezenet import SqueezeNet
+from boxless.nets.vgg import Vgg16
 
 
 def squared_error(rebuilt: Tensor, images: Tensor, seen: Tensor) -> Tensor:
@@ -24,22 +27,26 @@ def squared_error(rebuilt: Tensor, images: Tensor, seen: Tensor) -> Tensor:
 class PerceptualLoss:
     """Σ_l c_l |V_l(I) − V_l(Ĩ)|: how differently a network that was trained on ImageNet sees the two (eq. 1).
 
-    The network is SqueezeNet 1.0 up to strides of 2, 4, 8 and 16, for the paper's VGG16, which is a hundred times as
-    large. Each c_l is one over the mean of V_l(I) in the batch, so that all levels count alike, and an image that is
-    rebuilt as black has a loss of about 1. It is no module: it neither learns nor is saved.
+    Each c_l is one over the mean of V_l(I) in the batch, so that all levels count alike, and an image that is rebuilt
+    as black has a loss of about 1. It is no module: it neither learns nor is saved.
 
     Args:
-        network: frozen; with ImageNet's weights where none is given.
-
-    Raises:
-        BoxlessError: the weights are not there.
+        network: with ``normalise`` and ``levels``; it is frozen.
     """
 
-    def __init__(self, network: SqueezeNet | None = None) -> None:
-        if network is None:
-            network = SqueezeNet()
-            network.read_pretrained()
+    def __init__(self, network: SqueezeNet | Vgg16) -> None:
         self.network = network.eval().requires_grad_(False)
+
+    @classmethod
+    def by(cls, name: Literal["squeezenet", "vgg16"]) -> "PerceptualLoss":
+        """By a network with ImageNet's weights: the paper's VGG16, or SqueezeNet 1.0, which is a hundredth as large.
+
+        Raises:
+            BoxlessError: the weights cannot be had.
+        """
+        network: Any = SqueezeNet() if name == "squeezenet" else Vgg16()
+        network.read_pretrained()
+        return cls(network)
 
     def __call__(self, rebuilt: Tensor, images: Tensor, seen: Tensor) -> Tensor:
         """(B, 1 or 3, H, W) twice, and (B, H, W) bool, to (B,); what is not seen is black in both."""

@@ -70,7 +70,8 @@ class TuskTraining(TrainingModule):
             name: torch.compile(network, dynamic=False) if compile else network
             for name, network in {"encoder": model.encoder, "decoder": model.decoder}.items()
         }
-        self._difference = PerceptualLoss() if settings.reconstruction_loss == "perceptual" else squared_error
+        squares = settings.reconstruction_loss == "squares"
+        self._difference = squared_error if squares else PerceptualLoss.by(settings.perceptual_network)
         self._strong_warp = WarpRange(
             settings.warp_scale,
             settings.warp_scale_spread,
