@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from boxless.data.svhn_crops import write_svhn_crops
 from boxless.engine.loaders import training_loader
@@ -16,6 +14,7 @@ from boxless.engine.run import build
 from boxless.engine.sources import training_sources
 from tests.data.svhn_files import small_svhn
 from tests.engine.bare import fit
+from tests.engine.tiny import pictures
 
 LOSSES = {
     "mist-classify": {"loss/classification", "loss/heatmap"},
@@ -63,12 +62,7 @@ def test_a_recipe_takes_a_step(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 def on_pictures(recipe: Recipe, root: Path) -> Recipe:
     """The recipe on three small pictures, with a backbone, or a loss, that needs no download."""
-    for number in range(3):
-        Image.fromarray(np.random.default_rng(number).integers(0, 256, (50, 60, 3), np.uint8)).save(
-            root / f"{number}.png"
-        )
-    (root / "metadata.csv").write_text("file_name,labels\n0.png,a\n1.png,b\n2.png,a b\n")
-    recipe = replace(recipe, data=replace(recipe.data, folder=str(root), validation_share=0.4))
+    recipe = replace(recipe, data=replace(recipe.data, folder=str(pictures(root)), validation_share=0.4))
     if recipe.method == "tusk":
         return replace(recipe, training=recipe.training | {"reconstruction_loss": "squares"})
     return replace(

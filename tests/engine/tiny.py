@@ -1,6 +1,10 @@
-"""A training small enough for a test: three digits, thin networks, no compilation."""
+"""Trainings small enough for a test: three digits, thin networks, no compilation; and three pictures."""
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from boxless.engine.recipe import Recipe, recipe_from
 
@@ -36,3 +40,14 @@ def tiny_tusk(data: dict[str, Any] | None = None, model: dict[str, Any] | None =
         },
         "test",
     )
+
+
+def pictures(root: Path) -> Path:
+    """A folder in ``root`` of three pictures of noise, with the names of what they are to hold."""
+    folder = root / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        noise = np.random.default_rng(number).integers(0, 256, (50, 60, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    (folder / "metadata.csv").write_text("file_name,labels\n0.png,a\n1.png,b\n2.png,a b\n")
+    return folder
