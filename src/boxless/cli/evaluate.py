@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from boxless.cli.telling import tell
     from boxless.engine.evaluation import evaluate
-    from boxless.engine.landmarks import evaluate_landmarks
+    from boxless.methods.tusk.landmarks import evaluate_landmarks
     from boxless.models import load
 
     detector = load(model)

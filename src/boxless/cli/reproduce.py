@@ -87,8 +87,8 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     """Test a run on scenes of its recipe, or on the photos that are held out, and write the result."""
     from boxless.data.landmarks import LANDMARKS_FILE
     from boxless.engine.evaluation import evaluate
-    from boxless.engine.landmarks import evaluate_landmarks
     from boxless.engine.records import commit, read_record
+    from boxless.methods.tusk.landmarks import evaluate_landmarks
     from boxless.models import load
 
     if not (run / RECIPE_FILE).is_file():

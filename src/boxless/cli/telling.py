@@ -6,11 +6,11 @@ from pathlib import Path
 from boxless.cli.durations import written
 from boxless.cli.output import print_metrics, print_table, remark, shown
 from boxless.engine.evaluation import Evaluation
-from boxless.engine.landmarks import LandmarkEvaluation
 from boxless.engine.marks import marks
 from boxless.engine.recipe import DataConfig, Recipe
 from boxless.engine.records import curves, read_record
 from boxless.methods.detector import Detector
+from boxless.methods.tusk.landmarks import LandmarkEvaluation
 from boxless.report.discovered import landmark_pictures
 from boxless.report.evaluation import has_one_class, metric_rows, report_of
 from boxless.report.html import write_report

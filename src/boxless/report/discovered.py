@@ -10,10 +10,10 @@ from torch import Tensor
 
 from boxless.data.images import to_tensor
 from boxless.engine.evaluation import Evaluation
-from boxless.engine.landmarks import LandmarkEvaluation
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
 from boxless.methods.tusk.alone import layers_alone, prototypes_alone
+from boxless.methods.tusk.landmarks import LandmarkEvaluation
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.naming import with_prototypes
 from boxless.metrics.landmarks import landmark_error

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from boxless.data.landmarks import Marked, write_landmarks
-from boxless.engine.landmarks import evaluate_landmarks
 from boxless.errors import BoxlessError
 from boxless.methods.detector import Detector
+from boxless.methods.tusk.landmarks import evaluate_landmarks
 from boxless.methods.tusk.model import Tusk
 from tests.methods.tusk.small import spotting_model
 
