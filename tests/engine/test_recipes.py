@@ -21,7 +21,7 @@ LOSSES = {
     "mist-reconstruct": {"loss/reconstruction", "loss/heatmap"},
     "mist-backbone": {"loss/classification", "loss/heatmap"},
     "mcmil": {"loss/likelihood"},
-    "tusk": {"loss/reconstruction", "loss/kmeans", "loss/heatmap", "loss/features", "loss/wasserstein"},
+    "tusk": {"loss/reconstruction", "loss/kmeans", "loss/heatmap", "loss/features", "loss/squares"},
 }
 
 

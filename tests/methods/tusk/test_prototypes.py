@@ -5,7 +5,15 @@ import torch
 from torch import Generator, Tensor
 
 from boxless.methods.tusk.networks import unit
-from boxless.methods.tusk.prototypes import complaint, dimensions, first_prototypes, shares_of, spread, used
+from boxless.methods.tusk.prototypes import (
+    clusters_of,
+    complaint,
+    dimensions,
+    first_prototypes,
+    shares_of,
+    spread,
+    used,
+)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -20,6 +28,27 @@ def test_unit_vectors_have_length_1_and_a_zero_stays_one() -> None:
     (slope,) = torch.autograd.grad(unit(zero).sum(), zero)
     assert unit(zero).tolist() == [0.0] * 3
     assert slope.isfinite().all()
+
+
+class TestClusters:
+    def test_are_found_where_they_are(self) -> None:
+        middles = unit(random(5, 6))
+        around = middles.repeat_interleave(torch.tensor([40, 5, 20, 10, 25]), dim=0)
+        found = clusters_of(unit(around + 0.02 * random(100, 6, seed=1)), 5, seed=3)
+        distances, nearest = torch.cdist(middles, found).min(dim=1)
+        assert sorted(nearest.tolist()) == [0, 1, 2, 3, 4]
+        assert distances.max() < 0.05
+        torch.testing.assert_close(found.norm(dim=1), torch.ones(5))
+
+    def test_are_the_same_for_the_same_seed(self) -> None:
+        descriptors = unit(random(60, 6))
+        assert torch.equal(clusters_of(descriptors, 8, seed=1), clusters_of(descriptors, 8, seed=1))
+
+    def test_of_fewer_descriptors_come_twice(self) -> None:
+        descriptors = unit(random(3, 6))
+        found = clusters_of(descriptors, 5, seed=0)
+        assert found.shape == (5, 6)
+        assert torch.cdist(found, descriptors).amin(dim=1).max() < 1e-3
 
 
 class TestFirstPrototypes:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+import boxless.methods.tusk.training as training_module
 from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.hashing import generator, uniforms
@@ -45,6 +46,9 @@ SETTINGS = TuskTrainingConfig(
     cluster_start=0.0,
     heatmap_weight=0.7,
     feature_weight=100.0,
+    prototype_loss="wasserstein",
+    prototype_rate=0.1,
+    cluster_strength=1.0,
     averaging=0.0,
 )
 
@@ -262,6 +266,46 @@ def test_rates_follow_the_schedule() -> None:
 
 def test_prototypes_are_always_of_length_1() -> None:
     training = trained(training_of(), batches(3))
+    torch.testing.assert_close(training.model.prototypes.norm(dim=1), torch.ones(4), rtol=0, atol=1e-4)
+
+
+SQUARES = replace(SETTINGS, prototype_loss="squares", prototype_rate=0.01)
+
+
+def test_by_squares_prototypes_begin_anew_where_the_clustering_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four steps, after the first two; among the descriptors seen so far, in the averaged model too."""
+    asked: list[tuple[int, Tensor]] = []
+    monkeypatch.setattr(training_module, "clusters_of", lambda seen, number, seed: clusters(seen, number))
+
+    def clusters(seen: Tensor, number: int) -> Tensor:
+        asked.append((training.steps_done, seen.clone()))
+        return unit(torch.arange(1.0, 25.0).view(number, 6).cos())
+
+    training = training_of(replace(SQUARES, cluster_start=0.5, prototype_rate=1e-9, averaging=0.9), steps=4)
+    trained(training, batches(3))
+    ((step, seen),) = asked
+    assert (step, seen.shape) == (2, (3 * 12, 6))
+    torch.testing.assert_close(seen.norm(dim=1), torch.ones(36), rtol=0, atol=5e-2)
+    expected = unit(torch.arange(1.0, 25.0).view(4, 6).cos())
+    for model in (training.model, training.trained_model):
+        torch.testing.assert_close(model.prototypes, expected, rtol=0, atol=1e-4)
+
+
+def test_by_squares_prototypes_go_where_their_descriptors_are() -> None:
+    training = training_of(SQUARES)
+    descriptors = unit(torch.randn(64, 6, generator=torch.Generator().manual_seed(0)))
+    training.model.prototypes.data = unit(descriptors[:4] + 0.1)
+
+    def loss() -> float:
+        return torch.cdist(descriptors, training.model.prototypes).amin(1).square().mean().item()
+
+    before = loss()
+    assert training._squares(descriptors).mean().item() == pytest.approx(before, rel=1e-5)
+    optimizer = torch.optim.Adam([training.model.prototypes], 0.01)
+    training._optimizer = lambda index: optimizer  # type: ignore[method-assign, assignment]
+    for number in range(100):
+        training._step_prototypes(descriptors, number)
+    assert loss() < 0.93 * before
     torch.testing.assert_close(training.model.prototypes.norm(dim=1), torch.ones(4), rtol=0, atol=1e-4)
 
 

@@ -79,7 +79,10 @@ class TuskTrainingConfig:
 
     Attributes:
         rate: Adam's learning rate for the encoder and the decoder.
-        prototype_rate: Adam's for the prototypes.
+        prototype_rate: Adam's for the prototypes; 0.1 in the paper, for "wasserstein".
+        prototype_loss: what the prototypes minimise: "wasserstein" is the sliced distance between the descriptors and
+            the mixture around the prototypes (the paper's, eq. 2); "squares" that of each descriptor to its nearest
+            prototype (k-means), which also finds them anew where ``cluster_start`` lies.
         prototype_steps: of the prototypes a batch, on the descriptors that its one pass through the encoder gave; 0
             lets encoder, decoder and prototypes learn in one step of all losses (table 4, without iterative training).
         warmup: steps over which the rate rises from zero.
@@ -87,14 +90,15 @@ class TuskTrainingConfig:
         reconstruction_loss: "squares", or "perceptual", for real images with a background (eq. 1).
         perceptual_network: whose features the perceptual loss compares: "squeezenet", or the paper's "vgg16", for
             which torchvision must be there.
-        cluster_weight: of the k-means loss (eq. 3).
+        cluster_weight: of the k-means loss (eq. 3); 0.01 in the paper, with a tenth of ``cluster_strength``.
         cluster_start: share of the training before which the k-means loss counts for nothing: descriptors that the
             decoder does not draw by yet are told apart by one or two directions alone, and stay so; 0 in the paper.
         heatmap_weight: of the equivariance of the heatmap (eq. 4).
         feature_weight: of the equivariance of the feature map (eq. 4), of length 1 at each pixel; the paper's 100 is of
             features that may become short, and here leaves descriptors of one direction.
         cluster_measure: distances of eq. 3: "distance" (the paper's), or "mean-square" over the dimensions (release).
-        cluster_strength: factor on them; 1 in the paper, 20 for "mean-square" in the release.
+        cluster_strength: factor on them; 1 in the paper, 20 for "mean-square" in the release. The lower, the farther
+            the prototypes that a descriptor is pushed away from: at 1 all of them, and descriptors go to few poles.
         centering: take the middle of the features at keypoints off all features, so that descriptors cannot all come
             to point one way; the paper does not.
         projections: directions of the sliced Wasserstein distance.
@@ -116,18 +120,19 @@ class TuskTrainingConfig:
     """
 
     rate: float = 1e-3
-    prototype_rate: float = 0.1
+    prototype_rate: float = 0.01
+    prototype_loss: Literal["wasserstein", "squares"] = "squares"
     prototype_steps: int = 8
     warmup: int = 50
     decay: float = 0.5
     reconstruction_loss: Literal["squares", "perceptual"] = "squares"
     perceptual_network: Literal["squeezenet", "vgg16"] = "squeezenet"
-    cluster_weight: float = 0.01
+    cluster_weight: float = 0.001
     cluster_start: float = 0.3
     heatmap_weight: float = 0.01
     feature_weight: float = 0.1
     cluster_measure: Literal["distance", "mean-square"] = "distance"
-    cluster_strength: float = 1.0
+    cluster_strength: float = 10.0
     centering: bool = True
     projections: int = 100
     mixture_variance: float = 4e-4

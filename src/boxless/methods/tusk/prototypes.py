@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 from boxless.methods.tusk.networks import unit
 
 LEAST_SPREAD = 0.1  # of descriptors; below it they point one way: 26° from each other on average
+BEGINNINGS = 10  # of k-means, which finds the nearest optimum alone
 LEAST_USED = 0.5  # of the prototypes; below it most of them hold next to nothing
 
 
@@ -23,6 +24,25 @@ def first_prototypes(descriptors: Tensor, number: int, generator: Generator) -> 
     order = torch.randperm(len(descriptors), generator=generator).repeat(-(-number // len(descriptors)))[:number]
     noise = 0.02 * torch.randn(number, descriptors.shape[1], generator=generator)
     return unit(descriptors[order.to(descriptors.device)] + noise.to(descriptors))
+
+
+def clusters_of(descriptors: Tensor, number: int, seed: int) -> Tensor:
+    """Prototypes in the middle of clusters: k-means from several beginnings by k-means++, the best of them.
+
+    Args:
+        descriptors: (N, C) of length 1.
+        number: M. Where there are fewer than M descriptors, some prototypes come twice.
+        seed: of the beginnings.
+
+    Returns:
+        (M, C) of length 1.
+    """
+    from sklearn.cluster import KMeans
+
+    few = min(number, len(descriptors))
+    found = KMeans(few, n_init=BEGINNINGS, random_state=seed % 2**32).fit(descriptors.cpu().double().numpy())
+    centers = torch.from_numpy(found.cluster_centers_).to(descriptors)
+    return unit(centers.repeat(-(-number // few), 1)[:number])
 
 
 def spread(vectors: Tensor) -> Tensor:

@@ -16,7 +16,15 @@ from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
 from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.networks import Maps, unit
-from boxless.methods.tusk.prototypes import complaint, dimensions, first_prototypes, shares_of, spread, used
+from boxless.methods.tusk.prototypes import (
+    clusters_of,
+    complaint,
+    dimensions,
+    first_prototypes,
+    shares_of,
+    spread,
+    used,
+)
 from boxless.ops.clustering import (
     kmeans_loss,
     l2_distances,
@@ -33,6 +41,7 @@ WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
+RECENT = 2048  # descriptors that the clustering starts from
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -79,8 +88,11 @@ class TuskTraining(TrainingModule):
             settings.warp_shift,
             settings.warp_jitter,
         )
+        self.register_buffer("recent", torch.zeros(RECENT, model.config.descriptor_size))  # the newest last
         self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
         self._kept: list[Batch] = []  # the first images of this epoch
+
+    recent: Tensor
 
     @property
     def trained_model(self) -> Tusk:
@@ -100,6 +112,9 @@ class TuskTraining(TrainingModule):
         """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv, then P ← L_sw several times."""
         self._set_rates()
         descriptors = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
+        self.recent.copy_(torch.cat((self.recent, descriptors))[-RECENT:])
+        if self._starts_to_cluster:
+            self._find_clusters()
         for number in range(self.settings.prototype_steps):
             self._step_prototypes(descriptors, number)
         self._watch(descriptors)
@@ -142,7 +157,10 @@ class TuskTraining(TrainingModule):
         }
         joint = settings.prototype_steps == 0
         if joint:
-            losses["wasserstein"] = (settings.cluster_weight, self._wasserstein(descriptors.flatten(0, 1), 0))
+            flat = descriptors.flatten(0, 1)
+            by_wasserstein = settings.prototype_loss == "wasserstein"
+            loss = self._wasserstein(flat, 0) if by_wasserstein else self._squares(flat)
+            losses[settings.prototype_loss] = (settings.cluster_weight, loss)
         for name, (_, loss) in losses.items():
             self.note(f"loss/{name}", loss)
         self.note("keypoints/score", found.scores)
@@ -168,6 +186,25 @@ class TuskTraining(TrainingModule):
         self.model.center.lerp_(center.detach(), 1.0 if self.steps_done == 0 else CENTER_RATE)
         return center
 
+    @property
+    def _starts_to_cluster(self) -> bool:
+        """Whether this is the first step whose k-means loss counts, of a training in which k-means has its say."""
+        now, before = (
+            step >= self.settings.cluster_start * self.steps for step in (self.steps_done, self.steps_done - 1)
+        )
+        return self.settings.prototype_loss == "squares" and now and not before
+
+    @torch.no_grad()
+    def _find_clusters(self) -> None:
+        """P ← the centres of k-means on the newest descriptors; all processes have the same.
+
+        So are those of the averaged model: a mean of prototypes of before and after would stand for nothing.
+        """
+        seen = self.recent[self.recent.any(dim=1)]
+        found = clusters_of(seen, self.model.config.prototypes, int(self.seed))
+        for model in (self.model, self.trained_model):
+            model.prototypes.copy_(found)
+
     @torch.no_grad()
     def _begin_prototypes(self, descriptors: Tensor) -> None:
         draws, among = generator((FIRST, int(self.seed))), gathered(descriptors).flatten(0, 1)
@@ -187,12 +224,17 @@ class TuskTraining(TrainingModule):
         return kmeans_loss(self.settings.cluster_strength * distances).mean(dim=1)
 
     def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
-        """P ← a step on L_sw. All processes do the same with the same numbers, so no gradient has to be shared."""
-        prototypes, loss = self.model.prototypes, self._wasserstein(descriptors, number)
-        self.note("loss/wasserstein", loss)
+        """P ← a step on its loss. All processes do the same with the same numbers, so no gradient has to be shared."""
+        prototypes, name = self.model.prototypes, self.settings.prototype_loss
+        loss = self._wasserstein(descriptors, number) if name == "wasserstein" else self._squares(descriptors)
+        self.note(f"loss/{name}", loss)
         (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
         self._optimizer(PROTOTYPES).step()
         self._normalise_prototypes()
+
+    def _squares(self, descriptors: Tensor) -> Tensor:
+        """Of each descriptor (N, C) the squared distance to its nearest prototype: the objective of k-means."""
+        return l2_distances(descriptors, self.model.prototypes).amin(dim=-1).square()
 
     def _wasserstein(self, descriptors: Tensor, number: int) -> Tensor:
         """L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8), by projection."""
