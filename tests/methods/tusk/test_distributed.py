@@ -56,5 +56,5 @@ def test_two_processes_end_with_the_state_of_one(one: Path, two: Path) -> None:
 def test_what_is_logged_is_of_both_halves(one: Path, two: Path) -> None:
     for alone, shared in zip(read_metrics(one / "run"), read_metrics(two / "run"), strict=True):
         assert alone.keys() == shared.keys()
-        for name in ("loss/reconstruction", "loss/features", "loss/wasserstein", "prototypes/used", "val/rmse"):
+        for name in ("loss/reconstruction", "loss/features", "loss/squares", "prototypes/used", "val/rmse"):
             assert shared[name] == pytest.approx(alone[name], rel=2e-2, abs=1e-6), name

@@ -49,7 +49,7 @@ def test_a_trained_run_finds_digits_by_the_names_of_their_classes(whole: Path) -
 def test_what_is_logged_tells_of_the_clusters(whole: Path) -> None:
     rows = read_metrics(whole)
     assert len(rows) == 2
-    losses = {"loss/reconstruction", "loss/kmeans", "loss/wasserstein", "loss/heatmap", "loss/features"}
+    losses = {"loss/reconstruction", "loss/kmeans", "loss/squares", "loss/heatmap", "loss/features"}
     clusters = {"descriptors/spread", "descriptors/dimensions", "prototypes/spread", "prototypes/used"}
     shares = {"prototypes/largest_share", "prototypes/smallest_share"}
     measures = {"val/localization", "val/classification", "val/both", "val/rmse", "val/score"}
