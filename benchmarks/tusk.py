@@ -40,7 +40,15 @@ from plain_tusk import decoder, draw, encoder
 
 SIDE = 80
 MODEL = TuskConfig(class_names=tuple("0123456789"), varying=False)
-SETTINGS = TuskTrainingConfig(prototype_steps=5)
+SETTINGS = TuskTrainingConfig(  # the paper's losses
+    prototype_steps=5,
+    prototype_loss="wasserstein",
+    prototype_rate=0.1,
+    cluster_start=0.0,
+    cluster_weight=0.01,
+    cluster_strength=1.0,
+    feature_weight=100.0,
+)
 STRONG_WARP = WarpRange(0.95, 0.05, 0.25, 0.01, 0.1)
 
 
