@@ -16,7 +16,7 @@ from boxless.data.voc_coco import (
     read_coco_set,
     suitable_images,
     with_voc_classes,
-    write_voc_coco,
+    write_released_voc_coco,
 )
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
@@ -147,11 +147,12 @@ class TestCrops:
 
 
 def test_the_whole_set_is_written_as_folders_like_a_user_s(tmp_path: Path) -> None:
-    annotation(tmp_path / "voc", "000005", entry("cat", ("1", "1", "20", "20")), size=(100, 60))
+    """From both sets as they are released."""
+    annotation(tmp_path / "VOCdevkit" / "VOC2007", "000005", entry("cat", ("1", "1", "20", "20")), size=(100, 60))
     images: dict[str, list[Object]] = {f"{number}.jpg": [("couch", 40, 20, 16, 12)] for number in range(20)}
-    both = {"voc2007": read_voc(tmp_path / "voc", None), "coco": coco(tmp_path, images)}
+    coco(tmp_path, images)
     (tmp_path / "val2017" / "4.jpg").write_bytes(b"broken")
-    counts, problems = write_voc_coco(tmp_path / "out", both)
+    counts, problems = write_released_voc_coco(tmp_path, tmp_path / "out")
     assert counts == {"train": 16, "validation": 2, "test": 2}
     assert len(problems) == 1
     assert "4.jpg" in problems[0]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from boxless.data.folder import read_folder
-from boxless.engine.photos import SETS, photos
+from boxless.data.released import RELEASED
+from boxless.engine.photos import photos
 from boxless.errors import BoxlessError
 from tests.data.test_clevr import clevr, solid
 
@@ -19,13 +20,13 @@ def test_a_set_is_written_once_and_taken_from_there(tmp_path: Path, monkeypatch:
     assert photos("clevr", tmp_path / "out") == (train, test)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", RELEASED)
 def test_a_set_that_is_not_there_says_where_it_is_had(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOXLESS_DATA", str(tmp_path))
     with pytest.raises(
         BoxlessError,
-        match=r"had at https?://.* \((MIT|CC BY 4\.0|Apache 2\.0|.*research use|.*non-commercial use only)\)\.",
+        match=r"had at https?://.* \(.*(MIT|CC BY 4\.0|Apache 2\.0|research|non-commercial use|academic use|terms).*\)",
     ):
         photos(name, tmp_path / "out")

@@ -14,6 +14,7 @@ VERBS = {
     "detect": "find, count and name the objects of images",
     "evaluate": "compare a model with the truth: a table and a report",
     "reproduce": "the papers' tables, ours beside theirs",
+    "prepare": "a public set of images to folders that train reads",
 }
 
 USER_ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141

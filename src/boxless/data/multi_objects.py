@@ -177,14 +177,16 @@ def write_multi_objects(
     return counts, []
 
 
-def write_clevr_with_masks(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> None:
+def write_clevr_with_masks(
+    source: str | os.PathLike[str], root: str | os.PathLike[str]
+) -> tuple[dict[str, int], list[str]]:
     """CLEVR with masks of at most 6 objects: those of the first 60,000 scenes, and of the next 10,000 to test on."""
-    write_multi_objects(source, root, CLEVR_WITH_MASKS)
+    return write_multi_objects(source, root, CLEVR_WITH_MASKS)
 
 
-def write_tetrominoes(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> None:
+def write_tetrominoes(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[dict[str, int], list[str]]:
     """The released tetrominoes: the first 50,000 scenes, and the next 10,000 to test on."""
-    write_multi_objects(source, root, TETROMINOES)
+    return write_multi_objects(source, root, TETROMINOES)
 
 
 def _file(source: Path, kind: MultiObjectSet) -> Path:

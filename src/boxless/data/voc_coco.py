@@ -20,7 +20,8 @@ from boxless.data.folder import Folder, LabelledImage, check_images
 from boxless.data.images import to_tensor
 from boxless.data.object_crops import is_suitable, random_crop
 from boxless.data.prepared import write_folder
-from boxless.data.voc import VOC_CLASSES
+from boxless.data.voc import SOURCE as VOC_SOURCE
+from boxless.data.voc import VOC_CLASSES, read_voc
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
@@ -38,6 +39,7 @@ NAMES_IN_COCO = {
 }
 """The classes of VOC that COCO calls otherwise."""
 
+COCO_SPLITS = ("train2017", "val2017")
 COCO_SOURCE = "COCO is had at https://cocodataset.org (annotations: CC BY 4.0; its images are under Flickr's terms)"
 
 
@@ -165,6 +167,37 @@ def write_voc_coco(
     for part, names in parted(list(usable), seed).items():
         counts[part] = write_folder(Path(root) / part, cropped({name: usable[name] for name in names}, seed))
     return counts, problems
+
+
+def write_released_voc_coco(
+    source: str | os.PathLike[str], root: str | os.PathLike[str]
+) -> tuple[dict[str, int], list[str]]:
+    """:func:`write_voc_coco` of what a folder holds of the two sets as they are released.
+
+    Args:
+        source: the folder with ``VOCdevkit/VOC2007``, or with COCO's ``annotations/instances_train2017.json`` (or
+            ``val2017``) beside the images' folder of that name, or with all of these.
+        root: where.
+
+    Returns:
+        See :func:`write_voc_coco`.
+
+    Raises:
+        BoxlessError: there is none of them; or see :func:`write_voc_coco`.
+    """
+    there = Path(source)
+    voc = there / "VOCdevkit" / "VOC2007"
+    folders = {"voc2007": read_voc(voc, None)} if voc.is_dir() else {}
+    for split in COCO_SPLITS:
+        table = there / "annotations" / f"instances_{split}.json"
+        if table.is_file():
+            folders[f"coco-{split}"] = read_coco_set(table, there / split)
+    if not folders:
+        raise BoxlessError(
+            f"{there} has neither VOCdevkit/VOC2007 nor annotations/instances_{COCO_SPLITS[0]}.json; {VOC_SOURCE}, "
+            f"and {COCO_SOURCE}."
+        )
+    return write_voc_coco(root, folders)
 
 
 def _index(name: str) -> int:

@@ -2,25 +2,11 @@
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from boxless.data.clevr import write_clevr
-from boxless.data.faces import write_faces
 from boxless.data.landmarks import LANDMARKS_FILE
-from boxless.data.multi_objects import write_clevr_with_masks, write_tetrominoes
-from boxless.data.raccoon import write_raccoons
-from boxless.data.svhn_crops import write_svhn_crops
+from boxless.data.released import RELEASED
 from boxless.errors import BoxlessError
-
-SETS: dict[str, Callable[[Path, Path], tuple[dict[str, int], list[str]] | None]] = {
-    "raccoon": write_raccoons,
-    "svhn": write_svhn_crops,
-    "faces": write_faces,
-    "clevr": write_clevr,
-    "clevr_with_masks": write_clevr_with_masks,
-    "tetrominoes": write_tetrominoes,
-}
 
 LAST = ("coco.json", LANDMARKS_FILE)  # written last: a part without it is not finished
 
@@ -40,7 +26,7 @@ def photos(name: str, root: Path) -> tuple[Path, Path]:
         data = os.environ.get("BOXLESS_DATA")
         if not data:
             raise BoxlessError(f"Put the set {name} into a folder, and name that in the variable BOXLESS_DATA.")
-        written = SETS[name](Path(data) / name, root / name)
-        for problem in () if written is None else written[1]:
+        _, problems = RELEASED[name](Path(data) / name, root / name)
+        for problem in problems:
             logging.getLogger("boxless").warning("left out: %s", problem)
     return parts
