@@ -19,6 +19,7 @@ from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.scenes import LAYOUTS, SceneGenerator
 from boxless.engine.module import TrainingModule
+from boxless.engine.tables import AS_IN_THE_PAPER
 from boxless.hardware import can_compile, has_bf16, machine
 from boxless.methods.tusk.config import TuskConfig, TuskTrainingConfig
 from boxless.methods.tusk.model import Tusk
@@ -35,20 +36,13 @@ from boxless.ops.equivariance import equivariance_loss
 from boxless.ops.heatmap import top_k_peaks
 from boxless.ops.keypoints import refine, sample_at
 from boxless.ops.warp import WarpRange, random_warp, warp_images
+from boxless.plain import from_plain
 from memory import memory_of, peak_memory
 from plain_tusk import decoder, draw, encoder
 
 SIDE = 80
 MODEL = TuskConfig(class_names=tuple("0123456789"), varying=False)
-SETTINGS = TuskTrainingConfig(  # the paper's losses
-    prototype_steps=5,
-    prototype_loss="wasserstein",
-    prototype_rate=0.1,
-    cluster_start=0.0,
-    cluster_weight=0.01,
-    cluster_strength=1.0,
-    feature_weight=100.0,
-)
+SETTINGS = from_plain(TuskTrainingConfig, AS_IN_THE_PAPER | {"prototype_steps": 5}, "training")
 STRONG_WARP = WarpRange(0.95, 0.05, 0.25, 0.01, 0.1)
 
 

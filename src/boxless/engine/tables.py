@@ -19,7 +19,7 @@ def _one_grey(key: str, data: str, layout: str) -> Row:
 
 
 def _ablation(name: str, training: Mapping[str, Any]) -> Experiment:
-    """TUSK on mnist-hard with some of it taken away, in a third of the small recipe's steps."""
+    """TUSK on mnist-hard with some of it taken away, in 2,000 steps of the small recipe."""
     return Experiment(f"tusk-ablation-{name}", "tusk-mnist-small", {"training": training, "run": {"steps": 2000}})
 
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from boxless.errors import BoxlessError
+from boxless.nets.imagenet import normalised
 from boxless.nets.squeezenet import SqueezeNet
 
 SQUEEZENET = "squeezenet"
 STAGES = 3  # of a network in stages of stride 4, 8, 16, 32; the rest is left out
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels, RGB in [0, 1]
 
 
 class FeatureNet(Protocol):
@@ -145,7 +145,7 @@ class HubNet(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """RGB in [0, 1], (B, 3, H, W), to a mean of 0 and a deviation of 1 over ImageNet."""
-        return (images - images.new_tensor(MEAN).view(1, 3, 1, 1)) / images.new_tensor(DEVIATION).view(1, 3, 1, 1)
+        return normalised(images)
 
     def forward(self, normalised: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, channels, h, w)."""

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from boxless.errors import BoxlessError
 from boxless.nets.heatmap import init_for_relu
+from boxless.nets.imagenet import normalised
 
 WIDTHS = (64, 128, 256, 512)  # of each level
 DEPTHS = (2, 2, 3, 3)  # convolutions of each level
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels, RGB in [0, 1]
 
 
 class Vgg16(nn.Module):
@@ -33,7 +33,7 @@ class Vgg16(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """RGB in [0, 1], (B, 3, H, W), to a mean of 0 and a deviation of 1 over ImageNet."""
-        return (images - images.new_tensor(MEAN).view(1, 3, 1, 1)) / images.new_tensor(DEVIATION).view(1, 3, 1, 1)
+        return normalised(images)
 
     def levels(self, normalised: Tensor) -> list[Tensor]:
         """relu1_2, relu2_2, relu3_3 and relu4_3 (Johnson 2016), at strides of 1, 2, 4 and 8; not negative."""

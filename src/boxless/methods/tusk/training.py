@@ -157,9 +157,7 @@ class TuskTraining(TrainingModule):
         }
         joint = settings.prototype_steps == 0
         if joint:
-            flat = descriptors.flatten(0, 1)
-            by_wasserstein = settings.prototype_loss == "wasserstein"
-            loss = self._wasserstein(flat, 0) if by_wasserstein else self._squares(flat)
+            loss = self._prototype_loss(descriptors.flatten(0, 1), 0)
             losses[settings.prototype_loss] = (settings.cluster_weight, loss)
         for name, (_, loss) in losses.items():
             self.note(f"loss/{name}", loss)
@@ -225,12 +223,16 @@ class TuskTraining(TrainingModule):
 
     def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
         """P ← a step on its loss. All processes do the same with the same numbers, so no gradient has to be shared."""
-        prototypes, name = self.model.prototypes, self.settings.prototype_loss
-        loss = self._wasserstein(descriptors, number) if name == "wasserstein" else self._squares(descriptors)
-        self.note(f"loss/{name}", loss)
+        prototypes, loss = self.model.prototypes, self._prototype_loss(descriptors, number)
+        self.note(f"loss/{self.settings.prototype_loss}", loss)
         (prototypes.grad,) = torch.autograd.grad(loss.mean(), prototypes)
         self._optimizer(PROTOTYPES).step()
         self._normalise_prototypes()
+
+    def _prototype_loss(self, descriptors: Tensor, number: int) -> Tensor:
+        if self.settings.prototype_loss == "wasserstein":
+            return self._wasserstein(descriptors, number)
+        return self._squares(descriptors)
 
     def _squares(self, descriptors: Tensor) -> Tensor:
         """Of each descriptor (N, C) the squared distance to its nearest prototype: the objective of k-means."""
