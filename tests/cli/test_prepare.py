@@ -31,7 +31,7 @@ def test_every_set_that_can_be_written_has_its_name_here() -> None:
 
 def test_an_unknown_set_names_what_there_is(fails: Callable[..., str], tmp_path: Path) -> None:
     sentence = fails("prepare", "celebs", str(tmp_path))
-    assert "celeba, clevr" in sentence
+    assert "celeba, cifar10, clevr" in sentence
     assert "did you mean celeba" in sentence
 
 

@@ -65,6 +65,8 @@ def on_pictures(recipe: Recipe, root: Path) -> Recipe:
     recipe = replace(recipe, data=replace(recipe.data, folder=str(pictures(root)), validation_share=0.4))
     if recipe.method == "tusk":
         return replace(recipe, training=recipe.training | {"reconstruction_loss": "squares"})
+    if recipe.method == "mcmil":
+        return recipe
     return replace(
         recipe,
         model=recipe.model | {"backbone": "squeezenet", "shorter_edge": 64},

@@ -8,7 +8,19 @@ from boxless.cli.output import remark
 from boxless.cli.parsing import did_you_mean, new_parser, parse
 from boxless.errors import BoxlessError
 
-SETS = ("celeba", "clevr", "clevr_with_masks", "faces", "human36m", "raccoon", "svhn", "tetrominoes", "voc-coco")
+SETS = (
+    "celeba",
+    "cifar10",
+    "clevr",
+    "clevr_with_masks",
+    "faces",
+    "human36m",
+    "raccoon",
+    "svhn",
+    "svhn_digits",
+    "tetrominoes",
+    "voc-coco",
+)
 DESCRIPTION = f"""\
 Write a public set of images as folders that train and evaluate read, cropped and parted as the papers do. SET is one of
 {", ".join(SETS)}. SOURCE is the folder in which it lies as it is released; where it is had and under which licence is

@@ -22,7 +22,7 @@ from boxless.data.attributes import Attributes, combinations
 from boxless.data.bad_rows import bad_rows, file_below
 from boxless.data.coco import CocoFile, find_coco
 from boxless.data.images import UnreadableImage, list_images, read_image
-from boxless.data.metadata import read_metadata
+from boxless.data.metadata import METADATA_FILE, read_metadata
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
@@ -87,7 +87,7 @@ def read_folder(
     root = Path(path)
     if not root.is_dir():
         raise BoxlessError(f"There is no folder {root}; check the name.")
-    table = root / "metadata.csv"
+    table = root / METADATA_FILE
     rows = read_metadata(table, class_names) if table.is_file() else None
     coco = find_coco(root)
     if rows is None and coco is None and not labels_needed:

@@ -15,6 +15,7 @@ from pathlib import Path
 from boxless.data.bad_rows import bad_rows, file_below
 from boxless.errors import BoxlessError
 
+METADATA_FILE = "metadata.csv"
 MOST_OF_A_CLASS = 100_000
 """A larger count of one class in one image is a slip of the pen."""
 

@@ -1,17 +1,22 @@
-"""Images that were cropped and resized, written as a folder like a user's: PNGs and a COCO file of their boxes.
+"""Images of a public set, written as a folder like a user's: PNGs with a COCO file of boxes, or a table of labels.
 
 Where the object of each pixel is known, ``segments/*.png`` hold its number, from 1 on; 0 is background.
 """
 
+import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from boxless.data.coco import write_coco
 from boxless.data.files import write_atomically
+from boxless.data.labelled_array import LabelledArray
+from boxless.data.metadata import METADATA_FILE
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
@@ -55,6 +60,38 @@ def write_folder(
         written[name] = truth
     write_coco(table, list(written.items()), attributes, in_reading_order)
     return len(written)
+
+
+def write_labelled(root: Path, array: LabelledArray) -> int:
+    """Write ``images/*.png``, named by their number, and ``metadata.csv``, which comes last, with the label of each.
+
+    Returns:
+        How many images were written.
+    """
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(("file_name", "labels"))
+    for number, (pixels, label) in enumerate(zip(array.images, array.labels, strict=True)):
+        name = f"images/{number:06}.png"
+        write_atomically(root / name, _png(torch.from_numpy(pixels)))
+        rows.writerow((name, array.class_names[label]))
+    write_atomically(root / METADATA_FILE, table.getvalue())
+    return len(array.labels)
+
+
+def write_labelled_parts(
+    source: str | PathLike[str],
+    root: str | PathLike[str],
+    parts: Sequence[str],
+    read: Callable[[str | PathLike[str], str], LabelledArray],
+) -> dict[str, int]:
+    """:func:`write_labelled` for each part of a set that is not there yet, below ``root``.
+
+    Returns:
+        How many images are in each part that was written.
+    """
+    missing = [part for part in parts if not (Path(root) / part / METADATA_FILE).exists()]
+    return {part: write_labelled(Path(root) / part, read(source, part)) for part in missing}
 
 
 def png_bytes(pixels: Tensor) -> bytes:

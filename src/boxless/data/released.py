@@ -4,12 +4,14 @@ import os
 from collections.abc import Callable
 
 from boxless.data.celeba import write_celeba
+from boxless.data.cifar import write_cifar10
 from boxless.data.clevr import write_clevr
 from boxless.data.faces import write_faces
 from boxless.data.human36m import write_human36m
 from boxless.data.multi_objects import write_clevr_with_masks, write_tetrominoes
 from boxless.data.raccoon import write_raccoons
 from boxless.data.svhn_crops import write_svhn_crops
+from boxless.data.svhn_digits import write_svhn_digits
 from boxless.data.voc_coco import write_released_voc_coco
 
 Paths = str | os.PathLike[str]
@@ -17,12 +19,14 @@ Writer = Callable[[Paths, Paths], tuple[dict[str, int], list[str]]]
 
 RELEASED: dict[str, Writer] = {
     "celeba": write_celeba,
+    "cifar10": write_cifar10,
     "clevr": write_clevr,
     "clevr_with_masks": write_clevr_with_masks,
     "faces": write_faces,
     "human36m": write_human36m,
     "raccoon": write_raccoons,
     "svhn": write_svhn_crops,
+    "svhn_digits": write_svhn_digits,
     "tetrominoes": write_tetrominoes,
     "voc-coco": write_released_voc_coco,
 }

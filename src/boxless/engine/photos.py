@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 from boxless.data.landmarks import LANDMARKS_FILE
+from boxless.data.metadata import METADATA_FILE
 from boxless.data.released import RELEASED
 from boxless.errors import BoxlessError
 
-LAST = ("coco.json", LANDMARKS_FILE)  # written last: a part without it is not finished
+LAST = ("coco.json", LANDMARKS_FILE, METADATA_FILE)  # written last: a part without it is not finished
 
 
 def photos(name: str, root: Path) -> tuple[Path, Path]:

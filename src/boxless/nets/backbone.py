@@ -19,6 +19,7 @@ from boxless.nets.squeezenet import SqueezeNet
 
 SQUEEZENET = "squeezenet"
 STAGES = 3  # of a network in stages of stride 4, 8, 16, 32; the rest is left out
+LEVELS = 4  # of a network without stages, equally far apart
 
 
 class FeatureNet(Protocol):
@@ -152,6 +153,10 @@ class HubNet(nn.Module):
         features: Tensor = self.net(normalised).feature_maps[-1]
         return features
 
+    def levels(self, normalised: Tensor) -> list[Tensor]:
+        """The maps of all layers that the architecture gives out, the first one first."""
+        return list(self.net(normalised).feature_maps)
+
     def read_pretrained(self) -> None:
         """Take the weights of the hub; what they hold beyond the stages in use is left out.
 
@@ -165,6 +170,25 @@ class HubNet(nn.Module):
             )
         except (OSError, ValueError) as error:
             raise BoxlessError(_not_had(self.name)) from error
+
+
+def hub_net_of_levels(name: str) -> HubNet:
+    """A network of the hub, with random weights, whose ``levels`` are its stages up to stride 16, the stem among them.
+
+    Of one without stages they are four layers equally far apart, the last one among them.
+
+    Raises:
+        BoxlessError: see :class:`Backbone`.
+    """
+    config = json.loads(_architecture_of(name))
+    return HubNet(name, json.dumps(config | {"out_features": _levels_of(config)}))
+
+
+def _levels_of(config: dict[str, Any]) -> list[str]:
+    if "depths" in config:
+        return ["stem", *(f"stage{stage}" for stage in range(1, STAGES + 1))]
+    layers = config["num_hidden_layers"]
+    return [f"stage{number}" for number in sorted({-(-layers * level // LEVELS) for level in range(1, LEVELS + 1)})]
 
 
 def _architecture_of(name: str) -> str:

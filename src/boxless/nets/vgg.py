@@ -9,6 +9,7 @@ from boxless.errors import BoxlessError
 from boxless.nets.heatmap import init_for_relu
 from boxless.nets.imagenet import normalised
 
+VGG16 = "vgg16"
 WIDTHS = (64, 128, 256, 512)  # of each level
 DEPTHS = (2, 2, 3, 3)  # convolutions of each level
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 import boxless
+from boxless.data.cifar import CLASS_NAMES
+from boxless.engine.recipe import read_recipe
 from boxless.methods.mcmil.config import McmilConfig
 from boxless.methods.mcmil.model import McmilDetector, McmilOutput, layers_of
 from boxless.nets.convolutional import geometry, least_side
@@ -159,3 +161,12 @@ def test_the_class_map_shows_each_place_at_its_pixel(model: McmilDetector) -> No
     assert seen[2, 14, 20] > 0.9
     assert (seen[:, :8] == 0).all()  # no place looks there
     assert (seen[:, :, :8] == 0).all()
+
+
+@pytest.mark.parametrize(("recipe", "side"), [("mcmil-cifar10", 4), ("mcmil-cifar10-cross-entropy", 1)])
+def test_the_papers_networks_for_cifar10(recipe: str, side: int) -> None:
+    """P has the shape (11, 4, 4), that of the twin (11, 1, 1), and both have about 2.7 million coefficients."""
+    model = McmilDetector(McmilConfig(class_names=CLASS_NAMES, **read_recipe(recipe).model))
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert model(torch.zeros(1, 3, 32, 32)).log_probs.shape == (1, 11, side, side)
+    assert abs(weights / 2.7e6 - 1) < 0.02

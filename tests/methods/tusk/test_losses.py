@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -6,6 +7,7 @@ from torch import Tensor
 
 from boxless.errors import BoxlessError
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
+from boxless.nets.backbone import hub_net_of_levels
 from boxless.nets.squeezenet import SqueezeNet
 
 
@@ -67,3 +69,38 @@ class TestPerceptual:
         monkeypatch.setitem(sys.modules, "torchvision", None)
         with pytest.raises(BoxlessError, match="torchvision"):
             PerceptualLoss.by("vgg16")
+
+    def test_by_a_network_of_the_hub_needs_transformers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "transformers", None)
+        with pytest.raises(BoxlessError, match="microsoft/resnet-34 needs transformers"):
+            PerceptualLoss.by("microsoft/resnet-34")
+
+    @pytest.mark.parametrize(
+        ("architecture", "sides"),
+        [
+            (
+                {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 12, 16], "depths": [1, 1, 1]}
+                | {"layer_type": "basic"},
+                [(14, 21), (14, 21), (7, 11), (4, 6)],
+            ),
+            (
+                {"model_type": "dinov2", "hidden_size": 4, "num_hidden_layers": 6, "num_attention_heads": 1}
+                | {"image_size": 28},
+                [(4, 6)] * 4,
+            ),
+        ],
+        ids=["stages", "patches"],
+    )
+    def test_a_network_of_the_hub_has_several_levels(
+        self, architecture: dict[str, object], sides: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first is the stem's or an early layer's, the last the one that a detector looks at too."""
+        pytest.importorskip("transformers")
+        monkeypatch.setattr("boxless.nets.backbone._architecture_of", lambda name: json.dumps(architecture))
+        torch.manual_seed(0)
+        loss, images = PerceptualLoss(hub_net_of_levels("tiny")), random(1, 3, 56, 84)
+        levels = loss.network.levels(loss.network.normalise(images))
+        assert [tuple(level.shape[2:]) for level in levels] == sides
+        seen = torch.ones(1, 56, 84, dtype=torch.bool)
+        assert loss(images, images, seen).item() == 0.0
+        assert loss(1 - images, images, seen).item() > 0.05

@@ -88,8 +88,9 @@ class TuskTrainingConfig:
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
         reconstruction_loss: "squares", or "perceptual", for real images with a background (eq. 1).
-        perceptual_network: whose features the perceptual loss compares: "squeezenet", or the paper's "vgg16", for
-            which torchvision must be there.
+        perceptual_network: whose features the perceptual loss compares: "squeezenet"; the paper's "vgg16", for which
+            torchvision must be there; or a model of Hugging Face's hub, as "microsoft/resnet-34", for which
+            transformers must be.
         cluster_weight: of the k-means loss (eq. 3); 0.01 in the paper, with a tenth of ``cluster_strength``.
         cluster_start: share of the training before which the k-means loss counts for nothing: descriptors that the
             decoder does not draw by yet are told apart by one or two directions alone, and stay so; 0 in the paper.
@@ -126,7 +127,7 @@ class TuskTrainingConfig:
     warmup: int = 50
     decay: float = 0.5
     reconstruction_loss: Literal["squares", "perceptual"] = "squares"
-    perceptual_network: Literal["squeezenet", "vgg16"] = "squeezenet"
+    perceptual_network: str = "squeezenet"
     cluster_weight: float = 0.001
     cluster_start: float = 0.3
     heatmap_weight: float = 0.01

@@ -1,12 +1,14 @@
 """The reconstruction losses of TUSK (eq. 1), each per sample."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from boxless.nets.backbone import SQUEEZENET, HubNet, hub_net_of_levels
 from boxless.nets.squeezenet import SqueezeNet
-from boxless.nets.vgg import Vgg16
+from boxless.nets.vgg import VGG16, Vgg16
 
 
 def squared_error(rebuilt: Tensor, images: Tensor, seen: Tensor) -> Tensor:
@@ -27,24 +29,29 @@ def squared_error(rebuilt: Tensor, images: Tensor, seen: Tensor) -> Tensor:
 class PerceptualLoss:
     """Σ_l c_l |V_l(I) − V_l(Ĩ)|: how differently a network that was trained on ImageNet sees the two (eq. 1).
 
-    Each c_l is one over the mean of V_l(I) in the batch, so that all levels count alike, and an image that is rebuilt
+    Each c_l is one over the mean of |V_l(I)| in the batch, so that all levels count alike, and an image that is rebuilt
     as black has a loss of about 1. It is no module: it neither learns nor is saved.
 
     Args:
         network: with ``normalise`` and ``levels``; it is frozen.
     """
 
-    def __init__(self, network: SqueezeNet | Vgg16) -> None:
+    def __init__(self, network: SqueezeNet | Vgg16 | HubNet) -> None:
         self.network = network.eval().requires_grad_(False)
 
     @classmethod
-    def by(cls, name: Literal["squeezenet", "vgg16"]) -> "PerceptualLoss":
-        """By a network with ImageNet's weights: the paper's VGG16, or SqueezeNet 1.0, which is a hundredth as large.
+    def by(cls, name: str) -> "PerceptualLoss":
+        """By a network with the weights that it was published with.
+
+        Args:
+            name: "vgg16", the paper's; "squeezenet", 1.0, which is a hundredth as large; or else a model of Hugging
+                Face's hub, as "microsoft/resnet-34".
 
         Raises:
-            BoxlessError: the weights cannot be had.
+            BoxlessError: the network or its weights cannot be had.
         """
-        network: Any = SqueezeNet() if name == "squeezenet" else Vgg16()
+        built_in: dict[str, Callable[[], Any]] = {SQUEEZENET: SqueezeNet, VGG16: Vgg16}
+        network = built_in[name]() if name in built_in else hub_net_of_levels(name)
         network.read_pretrained()
         return cls(network)
 
@@ -54,7 +61,7 @@ class PerceptualLoss:
         with torch.no_grad():
             wanted = self._levels(images * seen.unsqueeze(1))
         terms = [
-            (ours.float() - theirs.float()).abs().mean(dim=(1, 2, 3)) / theirs.float().mean().clamp_min(1e-6)
+            (ours.float() - theirs.float()).abs().mean(dim=(1, 2, 3)) / theirs.float().abs().mean().clamp_min(1e-6)
             for ours, theirs in zip(self._levels(rebuilt * seen.unsqueeze(1)), wanted, strict=True)
         ]
         return torch.stack(terms).mean(dim=0)
