@@ -20,11 +20,12 @@ SETS = (
     "svhn_digits",
     "tetrominoes",
     "voc-coco",
+    "yolo",
 )
 DESCRIPTION = f"""\
 Write a public set of images as folders that train and evaluate read, cropped and parted as the papers do. SET is one of
 {", ".join(SETS)}. SOURCE is the folder in which it lies as it is released; where it is had and under which licence is
-told where it is not there. Parts that are written already stay."""
+told where it is not there. yolo is any set in that format, a user's own too. Parts that are written already stay."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from boxless.data.raccoon import write_raccoons
 from boxless.data.svhn_crops import write_svhn_crops
 from boxless.data.svhn_digits import write_svhn_digits
 from boxless.data.voc_coco import write_released_voc_coco
+from boxless.data.yolo import write_yolo
 
 Paths = str | os.PathLike[str]
 Writer = Callable[[Paths, Paths], tuple[dict[str, int], list[str]]]
@@ -29,6 +30,7 @@ RELEASED: dict[str, Writer] = {
     "svhn_digits": write_svhn_digits,
     "tetrominoes": write_tetrominoes,
     "voc-coco": write_released_voc_coco,
+    "yolo": write_yolo,
 }
 """Name of a set to what writes it: from the folder it was released in, to a folder with one for each part.
 
