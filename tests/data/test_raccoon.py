@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.data.voc_files import annotation, entry
 
 from boxless.data.folder import check_images, read_folder
-from boxless.data.raccoon import write_raccoons
+from boxless.data.raccoon import write_raccoons, write_raccoons_among_photos
 from boxless.errors import BoxlessError
 
 LINE = "{}.jpg,60,40,raccoon,11,5,30,34"
@@ -65,3 +66,29 @@ def test_a_photo_without_annotations_is_named(tmp_path: Path) -> None:
 def test_a_missing_set_says_where_it_is_had(tmp_path: Path) -> None:
     with pytest.raises(BoxlessError, match=r"github\.com/datitran/raccoon_dataset"):
         write_raccoons(tmp_path, tmp_path / "out")
+
+
+def test_among_photos_there_are_some_without_to_learn_from(tmp_path: Path) -> None:
+    raccoons(tmp_path / "raccoon", "ab", "c")
+    others = tmp_path / "coco128" / "images"
+    others.mkdir(parents=True)
+    Image.new("RGB", (80, 60), (200, 10, 10)).save(others / "9.jpg")
+    (others / "10.jpg").write_bytes(b"no image")
+    counts, problems = write_raccoons_among_photos(tmp_path, tmp_path / "out", edge=20)
+    assert counts == {"train": 3, "test": 1}
+    assert len(problems) == 1
+    assert "10.jpg" in problems[0]
+    folder, broken = check_images(read_folder(tmp_path / "out" / "train"))
+    assert broken == []
+    assert {image.path.name: image.labels for image in folder.images} == {
+        "a.png": (0,),
+        "b.png": (0, 0),
+        "without-9.png": (),
+    }
+    assert folder.images[2].size == (20, 27)
+
+
+def test_the_photos_without_raccoons_are_asked_for(tmp_path: Path) -> None:
+    raccoons(tmp_path / "raccoon", "ab", "c")
+    with pytest.raises(BoxlessError, match=r"coco128/images of photos without raccoons; COCO128 is had at https://"):
+        write_raccoons_among_photos(tmp_path, tmp_path / "out")

@@ -78,6 +78,13 @@ def test_each_choice_is_told(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("labels", "warned"), [(["a", "a"], True), (["a", ""], False), (["a"], False)])
+def test_labels_that_are_the_same_everywhere_are_told(labels: list[str], warned: bool, tmp_path: Path) -> None:
+    recipe = Recipe("mcmil", DataConfig(folder=str(folder_of(tmp_path, labels))), {"object_size": 20.0})
+    told = completed(recipe)[1]
+    assert any("the same labels, which tell nothing" in sentence for sentence in told) == warned
+
+
 def test_the_size_of_an_object_must_be_given(tmp_path: Path) -> None:
     recipe = Recipe("mist-classify", DataConfig(folder=str(folder_of(tmp_path, ["a"]))))
     with pytest.raises(BoxlessError, match="give the side of one, roughly, in pixels"):

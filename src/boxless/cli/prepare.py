@@ -16,6 +16,7 @@ SETS = (
     "faces",
     "human36m",
     "raccoon",
+    "raccoon_among_photos",
     "svhn",
     "svhn_digits",
     "tetrominoes",

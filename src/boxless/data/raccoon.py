@@ -1,21 +1,29 @@
-"""Photos of raccoons: 200 images with 217 boxes in the format of VOC, parted by lists (Dat Tran, 2017)."""
+"""Photos of raccoons: 200 images with 217 boxes in the format of VOC, parted by lists (Dat Tran, 2017).
+
+Nearly all of them show one raccoon. That number alone, the same everywhere, tells nothing: to learn what a raccoon is,
+one has to see photos without. COCO128's are such.
+"""
 
 import csv
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from boxless.data.crops import resized, with_shorter_edge
 from boxless.data.folder import Folder, check_images
-from boxless.data.images import to_tensor
+from boxless.data.images import UnreadableImage, list_images, to_tensor
 from boxless.data.prepared import write_folder
 from boxless.data.voc import read_voc
+from boxless.data.yolo import SOURCE as COCO128
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
 SHORTER_EDGE = 224
+CLASSES = ("raccoon",)
 LISTS = {"train": "data/train_labels.csv", "test": "data/test_labels.csv"}
 SOURCE = "the raccoons are had at https://github.com/datitran/raccoon_dataset (MIT)"
 
@@ -37,17 +45,60 @@ def write_raccoons(
     Raises:
         BoxlessError: a file is missing or bad, or a list names an image without annotations.
     """
-    source, root = Path(source), Path(root)
+    return _written(Path(source), Path(root), edge, None)
+
+
+def write_raccoons_among_photos(
+    source: str | os.PathLike[str], root: str | os.PathLike[str], edge: int = SHORTER_EDGE
+) -> tuple[dict[str, int], list[str]]:
+    """Write the raccoons as :func:`write_raccoons` does, with photos that hold none among those to learn from.
+
+    Args:
+        source: the folder that holds ``raccoon``, and ``coco128`` with ``images``.
+        root: where.
+        edge: the shorter side of an image in pixels.
+
+    Returns:
+        See :func:`write_raccoons`.
+
+    Raises:
+        BoxlessError: see :func:`write_raccoons`; or the other photos are missing.
+    """
+    others = Path(source) / "coco128" / "images"
+    if not others.is_dir():
+        raise BoxlessError(f"There is no folder {others} of photos without raccoons; {COCO128}, and {SOURCE}.")
+    return _written(Path(source) / "raccoon", Path(root), edge, others)
+
+
+def _written(source: Path, root: Path, edge: int, others: Path | None) -> tuple[dict[str, int], list[str]]:
     lists = {part: _listed(source / name) for part, name in LISTS.items() if not (root / part / "coco.json").exists()}
-    folder = read_voc(source, None, ("raccoon",))
+    folder = read_voc(source, None, CLASSES)
     known = {image.path.name for image in folder.images}
     for part, names in lists.items():
         if not names <= known:
             lacking = ", ".join(sorted(names - known))
             raise BoxlessError(f"{source / LISTS[part]} names {lacking}, which has no annotations; copy the set again.")
     folder, problems = check_images(folder)
-    counts = {part: write_folder(root / part, _small(folder, names, edge)) for part, names in lists.items()}
+    counts = {}
+    for part, names in lists.items():
+        images = _small(folder, names, edge)
+        if part == "train" and others is not None:
+            images = chain(images, _without(others, edge, problems))
+        counts[part] = write_folder(root / part, images)
     return counts, problems
+
+
+def _without(photos: Path, edge: int, problems: list[str]) -> Iterator[tuple[str, Tensor, Instances]]:
+    """Photos of a folder with no object; a sentence is added to the problems for each that cannot be read."""
+    for path in list_images([photos]):
+        try:
+            pixels = to_tensor(path, channels=3)
+        except UnreadableImage as error:
+            problems.append(str(error))
+            continue
+        size = (pixels.shape[1], pixels.shape[2])
+        nothing = Instances(np.zeros((0, 2)), np.zeros((0, 2)), class_names=CLASSES, image_size=size)
+        yield f"without-{path.name}", *resized(pixels, nothing, with_shorter_edge(*size, edge))
 
 
 def _listed(path: Path) -> set[str]:

@@ -9,7 +9,7 @@ from boxless.data.clevr import write_clevr
 from boxless.data.faces import write_faces
 from boxless.data.human36m import write_human36m
 from boxless.data.multi_objects import write_clevr_with_masks, write_tetrominoes
-from boxless.data.raccoon import write_raccoons
+from boxless.data.raccoon import write_raccoons, write_raccoons_among_photos
 from boxless.data.svhn_crops import write_svhn_crops
 from boxless.data.svhn_digits import write_svhn_digits
 from boxless.data.voc_coco import write_released_voc_coco
@@ -26,6 +26,7 @@ RELEASED: dict[str, Writer] = {
     "faces": write_faces,
     "human36m": write_human36m,
     "raccoon": write_raccoons,
+    "raccoon_among_photos": write_raccoons_among_photos,
     "svhn": write_svhn_crops,
     "svhn_digits": write_svhn_digits,
     "tetrominoes": write_tetrominoes,

@@ -75,6 +75,10 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
                     f"How many objects an image of {folder.root} holds is not known: give their number, the largest "
                     "of any image, as in --model.instances 9."
                 )
+        if needs_labels and len(folder.images) > 1 and len({image.labels for image in folder.images}) == 1:
+            choices.append(
+                ({}, "but all images have the same labels, which tell nothing: add some with others, or none")
+            )
         if "object_size" in known:
             choices += _by_looks(folder, given.get("object_size"), shrink="max_side" not in given)
     chosen: dict[str, Any] = {}

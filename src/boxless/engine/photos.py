@@ -9,6 +9,7 @@ from boxless.data.metadata import METADATA_FILE
 from boxless.data.released import RELEASED
 from boxless.errors import BoxlessError
 
+OF_SEVERAL = ("raccoon_among_photos",)  # which are made of more than one folder of BOXLESS_DATA
 LAST = ("coco.json", LANDMARKS_FILE, METADATA_FILE)  # written last: a part without it is not finished
 
 
@@ -27,7 +28,7 @@ def photos(name: str, root: Path) -> tuple[Path, Path]:
         data = os.environ.get("BOXLESS_DATA")
         if not data:
             raise BoxlessError(f"Put the set {name} into a folder, and name that in the variable BOXLESS_DATA.")
-        _, problems = RELEASED[name](Path(data) / name, root / name)
+        _, problems = RELEASED[name](Path(data) / ("" if name in OF_SEVERAL else name), root / name)
         for problem in problems:
             logging.getLogger("boxless").warning("left out: %s", problem)
     return parts

@@ -65,8 +65,10 @@ PAPERS_NUMBERS = (0.051, 0.051)  # on all of SVHN's test images, read by columns
 CIFAR = Experiment("mcmil-cifar10", "mcmil-cifar10", photos="cifar10")
 CIFAR_CROSS_ENTROPY = Experiment("mcmil-cifar10-cross-entropy", "mcmil-cifar10-cross-entropy", photos="cifar10")
 HARD = Experiment("mist-classify-mnist", "mist-classify-mnist")
-RACCOON = Experiment("mist-backbone-raccoon", "mist-backbone-raccoon", photos="raccoon")
-RANDOM_RACCOON = Experiment("mist-backbone-raccoon-random", "mist-backbone-raccoon-random", photos="raccoon")
+RACCOON = Experiment("mist-backbone-raccoon", "mist-backbone-raccoon", photos="raccoon_among_photos")
+RANDOM_RACCOON = Experiment(
+    "mist-backbone-raccoon-random", "mist-backbone-raccoon-random", photos="raccoon_among_photos"
+)
 CLEVR = Experiment("tusk-clevr", "tusk-clevr", {"model": {"masks": False}}, photos="clevr")  # it has no true ones
 CLEVR_WITH_MASKS = Experiment(
     "tusk-clevr6", "tusk-clevr", {"data": {"folder": "clevr_with_masks/train"}}, photos="clevr_with_masks"
