@@ -26,7 +26,7 @@ RECIPES = (
     "mist-classify-mnist",
     "mist-classify-mnist-paper",
     "mist-classify-scales",
-    "mist-reconstruct-mnist-hard",
+    "mist-reconstruct-mnist",
 )
 DETECTED = "mist-classify-mnist"
 DETECTION = "detection"

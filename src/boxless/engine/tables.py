@@ -11,7 +11,7 @@ from boxless.engine.experiments import Experiment, Row, Table
 
 def _rebuilding(layout: str) -> Experiment:
     name = f"mist-reconstruct-{layout}"
-    return Experiment(name, name)
+    return Experiment(name, "mist-reconstruct-mnist" if layout == "mnist-hard" else name)
 
 
 def _one_grey(key: str, data: str, layout: str) -> Row:
