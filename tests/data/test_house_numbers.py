@@ -98,7 +98,8 @@ def test_a_number_fills_the_square_and_stays_as_wide_as_it_is() -> None:
 def test_every_number_of_digits_that_is_asked_for() -> None:
     numbers = generator().compose(torch.arange(600)).labels
     found = (numbers >= 0).sum(1).bincount(minlength=6)[1:] / 600
-    expected = [generator().layout.counts.count(number) / 12 for number in range(1, 6)]
+    counts = generator().layout.counts
+    expected = [counts.count(number) / len(counts) for number in range(1, 6)]
     assert found.tolist() == pytest.approx(expected, abs=0.05)
 
 

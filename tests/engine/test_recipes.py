@@ -52,7 +52,7 @@ def test_a_recipe_takes_a_step(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     before = [parameter.detach().clone() for parameter in learned]
     fit(module, training_loader(source, 2, 1, 0, lambda: 0))
     assert module.steps_done == 1
-    expected = {"loss/maxima"} if recipe.training.get("loss") == "maxima" else LOSSES[recipe.method]
+    expected = {"loss/maxima"} if recipe.model.get("softmax") == "map" else LOSSES[recipe.method]
     assert expected <= noted.keys()
     assert all(noted.values())
     assert all(parameter.isfinite().all() for parameter in module.model.parameters())

@@ -29,12 +29,13 @@ class HouseNumberLayout:
     """Numbers that fill a square, as a tight crop does.
 
     Attributes:
-        counts: how many digits; one of these, each as likely.
+        counts: how many digits; one of these, each as likely. Of the 256 real training images at hand 16 % have one,
+            56 % two, 24 % three and 4 % four.
         side: of the square, in pixels.
         channels: of the images.
     """
 
-    counts: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5)
+    counts: tuple[int, ...] = (1,) * 3 + (2,) * 10 + (3,) * 5 + (4, 5)
     side: int = 64
     channels: int = 3
 

@@ -170,3 +170,28 @@ def test_the_papers_networks_for_cifar10(recipe: str, side: int) -> None:
     weights = sum(parameter.numel() for parameter in model.parameters())
     assert model(torch.zeros(1, 3, 32, 32)).log_probs.shape == (1, 11, side, side)
     assert abs(weights / 2.7e6 - 1) < 0.02
+
+
+def test_a_centered_network_sees_mid_grey_as_zero() -> None:
+    """So an image of mid grey has no border, however the map is padded."""
+    torch.manual_seed(0)
+    detector = McmilDetector(McmilConfig(class_names=NAMES, centered=True)).eval()
+    logits = detector(torch.full((1, 1, 40, 52), 0.5)).logits
+    torch.testing.assert_close(logits, logits[:, :, :1, :1].expand_as(logits), rtol=0, atol=1e-5)
+    small = detector(torch.full((1, 1, 9, 9), 0.5)).logits  # padded to what a place sees
+    torch.testing.assert_close(small[:, :, :1, :1], logits[:, :, :1, :1], rtol=0, atol=1e-5)
+    assert (detector(torch.zeros(1, 1, 40, 52)).logits[0, :, 0, 0] != logits[0, :, 0, 0]).all()
+
+
+def test_a_softmax_of_the_map_sums_to_one_over_classes_and_places() -> None:
+    torch.manual_seed(0)
+    detector = McmilDetector(McmilConfig(class_names=NAMES, softmax="map")).eval()
+    output = detector(torch.rand(2, 1, 40, 52))
+    torch.testing.assert_close(output.probabilities.sum((1, 2, 3)), torch.ones(2))
+    own = output.logits.exp() / output.logits.exp().sum((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(output.probabilities, own)
+
+
+def test_the_likeliest_classes_are_as_many_as_are_asked_for(model: McmilDetector) -> None:
+    images = [picture((20, 14, 2), (70, 40, 0)), picture((42, 40, 1)), picture()]
+    assert model.likeliest_in(images, [2, 1, 0]) == [(0, 2), (1,), ()]

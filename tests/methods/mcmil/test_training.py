@@ -1,5 +1,6 @@
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from boxless.data.batch import Batch
 from boxless.methods.mcmil.config import McmilConfig, McmilTrainingConfig
-from boxless.methods.mcmil.losses import likelihood_loss
+from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
 from boxless.methods.mcmil.training import McmilTraining
 from tests.engine.bare import fit
@@ -117,3 +118,16 @@ def test_the_average_of_the_weights_is_what_is_kept() -> None:
     last, kept = next(training.model.parameters()), next(training.trained_model.parameters())
     assert not torch.equal(last, kept)
     assert (kept - first).abs().mean() < (last - first).abs().mean()
+
+
+def test_a_map_of_one_softmax_learns_by_the_traditional_loss() -> None:
+    torch.manual_seed(0)
+    config = replace(detector().config, softmax="map")
+    new, batch = McmilDetector(config).train(), scenes(4, 0)
+    hand = copy.deepcopy(new)
+    ours = trained(McmilTraining(new, SETTINGS, 1, compile=False), [batch]).model
+    optimizer = torch.optim.AdamW(hand.parameters(), 3e-3, weight_decay=0.01)
+    maxima_loss(hand(batch.images).logits, batch.counts(2) > 0).mean().backward()
+    optimizer.step()
+    for own, theirs in zip(ours.parameters(), hand.parameters(), strict=True):
+        torch.testing.assert_close(own, theirs, rtol=0, atol=1e-6)

@@ -20,6 +20,10 @@ class McmilConfig:
         kernel: side of all convolutions.
         widths: channels of each convolution but the last, which has one for each class and one for the background.
         strides, paddings: of each convolution, the last one's too.
+        centered: the network sees 4·(image − ½), so that the zeros that convolutions pad with are no black edge but mid
+            grey: of photos, not of white on black, whose zero is the background.
+        softmax: over what probabilities sum to 1: "classes" at each place (eq. 2), for the exact likelihood; or "map",
+            classes and places together, for traditional multiple instance learning, which then is the loss (eq. 16).
     """
 
     class_names: tuple[str, ...]
@@ -30,6 +34,8 @@ class McmilConfig:
     widths: tuple[int, ...] = (64, 64, 64, 64, 64)
     strides: tuple[int, ...] = (1, 1, 2, 1, 1, 1)
     paddings: tuple[int, ...] = (2, 2, 2, 1, 0, 0)
+    centered: bool = False
+    softmax: Literal["classes", "map"] = "classes"
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -51,11 +57,9 @@ class McmilConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class McmilTrainingConfig:
-    """How it is trained.
+    """How it is trained: on the exact likelihood of the set (eq. 3, 6), or as ``McmilConfig.softmax`` says.
 
     Attributes:
-        loss: "likelihood" is the exact one of the set (eq. 3, 6); "maxima" the traditional one that it is compared with
-            (eq. 16: one softmax over classes and places together, and of each class its highest place).
         rate: AdamW's learning rate.
         weight_decay: AdamW's.
         warmup: steps over which the rate rises from zero.
@@ -63,7 +67,6 @@ class McmilTrainingConfig:
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
-    loss: Literal["likelihood", "maxima"] = "likelihood"
     rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: int = 100

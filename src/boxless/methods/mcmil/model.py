@@ -30,7 +30,7 @@ LEAST_SCORE = 0.5  # of an instance, where none is asked for
 class McmilOutput:
     """What an MCMIL network says of a batch of images."""
 
-    log_probs: Tensor  # (B, C + 1, M, N) float32, the background last; at each place they are of one softmax
+    log_probs: Tensor  # (B, C + 1, M, N) float32, the background last; of one softmax at each place, or of the map
     logits: Tensor  # (B, C + 1, M, N) float32, before it
 
     @property
@@ -72,14 +72,18 @@ class McmilDetector(Detector):
 
     def forward(self, images: Tensor) -> McmilOutput:
         """The map of a batch of images (B, C, H, W) float32 in [0, 1]; smaller ones than a place sees are padded."""
+        if self.config.centered:
+            images = 4.0 * (images - 0.5)
         left, top = self._margins(images)
         if left or top:
             images = F.pad(images, (left, left, top, top))
         logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
+        if self.config.softmax == "map":
+            return McmilOutput(logits.flatten(1).log_softmax(1).view_as(logits), logits)
         return McmilOutput(logits.log_softmax(1), logits)
 
     def _margins(self, images: Tensor) -> tuple[int, int]:
-        """Black pixels to put on each side, in x and in y, so that the map has a place."""
+        """Pixels of zero to put on each side, in x and in y, so that the map has a place."""
         least = least_side(self.layers)
         return max(0, -(-(least - images.shape[3]) // 2)), max(0, -(-(least - images.shape[2]) // 2))
 
@@ -137,6 +141,11 @@ class McmilDetector(Detector):
             images, batch_size, lambda batch: list(self(batch).class_means().argmax(1)), lambda label, *_: int(label)
         )
         return np.array(found, np.int64)
+
+    def likeliest_in(self, images: Sequence[ImageLike], numbers: Sequence[int]) -> list[tuple[int, ...]]:
+        """As many classes of each image as its number says, those of the largest mean probability, rising."""
+        means = self._by_batches(images, 32, lambda batch: list(self(batch).class_means()), lambda row, *_: row.cpu())
+        return [tuple(sorted(row.topk(number).indices.tolist())) for row, number in zip(means, numbers, strict=True)]
 
     def classes_in(self, images: Sequence[ImageLike], batch_size: int = 32) -> list[tuple[int, ...]]:
         """Which classes each image holds: those that are more likely than not to be emitted anywhere.

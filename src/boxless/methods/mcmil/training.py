@@ -15,8 +15,6 @@ from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
 from boxless.methods.schedule import warm_cosine
 
-LOSSES = {"likelihood": likelihood_loss, "maxima": maxima_loss}
-
 
 class McmilTraining(TrainingModule):
     """Gradient descent on the negative log-likelihood of the set (eq. 3).
@@ -35,7 +33,7 @@ class McmilTraining(TrainingModule):
         super().__init__(model, steps)
         self.settings = settings
         self.averaged = averaged(model, settings.averaging) if settings.averaging else None
-        self._loss = LOSSES[settings.loss]
+        self._exact = model.config.softmax == "classes"
         self.right_sets = MeanMetric()
 
     @property
@@ -57,12 +55,12 @@ class McmilTraining(TrainingModule):
             factor = warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay)
             group["lr"] = self.settings.rate * factor
         present = batch.counts(len(self.model.config.class_names)) > 0
-        if self.steps_done == 0 and self.settings.loss == "likelihood":
+        if self.steps_done == 0 and self._exact:
             self._expect_what_is_there(batch, present)
         logits = self.model(batch.images).logits
         with torch.autocast(self.device.type, enabled=False):
-            loss = self._loss(logits, present, self._outside(batch, logits))
-        self.note("loss/" + self.settings.loss, loss)
+            loss = (likelihood_loss if self._exact else maxima_loss)(logits, present, self._outside(batch, logits))
+        self.note("loss/likelihood" if self._exact else "loss/maxima", loss)
         optimizer.zero_grad()
         self.manual_backward(loss.mean())
         optimizer.step()
@@ -95,10 +93,18 @@ class McmilTraining(TrainingModule):
         return (y > height[:, None] - 1)[:, :, None] | (x > width[:, None] - 1)[:, None, :]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """As for every method, and whether the set of classes of each image is right, which is what was learned."""
+        """As for every method, and whether the set of classes of each image is right, which is what was learned.
+
+        A map of one softmax says which classes are likelier, and not how many are there: it is told the number.
+        """
         super().validation_step(batch, batch_idx)
         present = batch.counts(len(self.model.config.class_names)) > 0
-        found = self.trained_model.classes_in(batch.unpadded())
+        images = batch.unpadded()
+        found = (
+            self.trained_model.classes_in(images)
+            if self._exact
+            else self.trained_model.likeliest_in(images, present.sum(1).tolist())
+        )
         right = [set(own) == set(row.nonzero().flatten().tolist()) for own, row in zip(found, present, strict=True)]
         self.right_sets.update(torch.tensor(right, dtype=torch.float32, device=self.device))
 
