@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class ShownModel(Callback):
     """Keeps the run's model files at the best validation so far, so that a run can be used while it trains."""
 
     def __init__(self, run: Path) -> None:
-        self.run, self.best = run, -1.0
+        self.run, self.best = run, -math.inf
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         score = float(trainer.callback_metrics.get("val/score", torch.tensor(torch.nan)))

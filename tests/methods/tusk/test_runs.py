@@ -52,10 +52,10 @@ def test_what_is_logged_tells_of_the_clusters(whole: Path) -> None:
     losses = {"loss/reconstruction", "loss/kmeans", "loss/squares", "loss/heatmap", "loss/features"}
     clusters = {"descriptors/spread", "descriptors/dimensions", "prototypes/spread", "prototypes/used"}
     shares = {"prototypes/largest_share", "prototypes/smallest_share"}
-    measures = {"val/localization", "val/classification", "val/both", "val/rmse", "val/score"}
+    measures = {"val/localization", "val/classification", "val/both", "val/rmse", "val/objective", "val/score"}
     assert losses | clusters | shares | measures <= rows[0].keys()
     for row in rows:
-        assert row["val/score"] == -row["val/rmse"]
+        assert row["val/score"] == -row["val/objective"]
         assert 0.2 <= row["prototypes/used"] <= 1
         assert row["prototypes/smallest_share"] <= 0.2 <= row["prototypes/largest_share"]
 

@@ -439,3 +439,20 @@ def test_a_collapse_is_told_at_the_end_of_an_epoch(
     assert [float(logged[f"prototypes/share_{number}"]) for number in range(4)] == pytest.approx([0.97] + [0.01] * 3)
     assert float(logged["descriptors/spread"]) == pytest.approx(0.8)
     assert 0.25 < float(logged["prototypes/used"]) < 0.35
+
+
+def test_the_best_model_is_that_of_the_least_reconstruction_and_clustering_loss() -> None:
+    """On the validation images, as the auto-encoder minimises it: λ_recon L_recon + λ_km L_km, whatever the step."""
+    training = training_of(replace(SETTINGS, cluster_start=0.9)).eval()
+    images = torch.rand(5, 1, 48, 56, generator=torch.Generator().manual_seed(0))
+    for part in (images[:3], images[3:]):
+        training.validation_step(Batch(part, torch.full((len(part), 2), -1)), 0)
+    with torch.no_grad():
+        output = training.trained_model(images)
+        distances = torch.cdist(output.descriptors, training.trained_model.prototypes.expand(5, -1, -1))
+        softmin = (-distances).softmax(-1).amax(-1)
+        expected = (output.image - images).square().mean() - 0.3 * softmin.log().mean()
+    measures = training.own_measures()
+    torch.testing.assert_close(measures["val/objective"], expected, rtol=1e-4, atol=1e-5)
+    assert measures["val/score"] == -measures["val/objective"]
+    assert training.objective.update_count == 0

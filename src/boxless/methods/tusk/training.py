@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from boxless.data.batch import Batch
 from boxless.data.hashing import generator, uniforms
@@ -89,6 +90,7 @@ class TuskTraining(TrainingModule):
             settings.warp_jitter,
         )
         self.register_buffer("recent", torch.zeros(RECENT, model.config.descriptor_size))  # the newest last
+        self.objective = MeanMetric()
         self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
         self._kept: list[Batch] = []  # the first images of this epoch
 
@@ -149,9 +151,10 @@ class TuskTraining(TrainingModule):
         if self.steps_done == 0:
             self._begin_prototypes(descriptors)
         drawn = model.decode(found, descriptors, size, self._networks["decoder"])
+        prototypes = model.prototypes.detach() if settings.prototype_steps else model.prototypes
         losses = {
             "reconstruction": (1.0, self._difference(drawn.image, pair.images, pair.seen)),
-            "kmeans": (self._cluster_weight, self._kmeans(descriptors)),
+            "kmeans": (self._cluster_weight, self._kmeans(descriptors, prototypes)),
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, _feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
@@ -214,11 +217,10 @@ class TuskTraining(TrainingModule):
         started = self.steps_done >= self.settings.cluster_start * self.steps
         return self.settings.cluster_weight if started else 0.0
 
-    def _kmeans(self, descriptors: Tensor) -> Tensor:
-        """L_km (eq. 3): (B, K, C) to (B,), with a gradient to the descriptors; in a joint step to prototypes too."""
+    def _kmeans(self, descriptors: Tensor, prototypes: Tensor) -> Tensor:
+        """L_km (eq. 3): (B, K, C) to (B,)."""
         measure = l2_distances if self.settings.cluster_measure == "distance" else mean_square_distances
-        prototypes = self.model.prototypes
-        distances = measure(descriptors, prototypes.detach() if self.settings.prototype_steps else prototypes)
+        distances = measure(descriptors, prototypes)
         return kmeans_loss(self.settings.cluster_strength * distances).mean(dim=1)
 
     def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
@@ -291,6 +293,23 @@ class TuskTraining(TrainingModule):
             calibrate(self.trained_model, self._kept, self.settings)
             self.model.class_of.copy_(self.trained_model.class_of)
             self.model.offset_of.copy_(self.trained_model.offset_of)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """As for every method, and what encoder and decoder minimise on an image by itself."""
+        super().validation_step(batch, batch_idx)
+        model, images, seen = self.trained_model, batch.images, seen_of(batch)[:, 0]
+        found = model.extract(model.encode(images), model.config.instances, seen)
+        descriptors = model.described(found.features)
+        drawn = model.decode(found, descriptors, (images.shape[2], images.shape[3]))
+        difference = self._difference(drawn.image, images, seen)
+        clustered = self._kmeans(descriptors, model.prototypes)
+        self.objective.update(difference + self.settings.cluster_weight * clustered)
+
+    def own_measures(self) -> dict[str, Any]:
+        """That chooses the best checkpoint: by its images alone, a model from before the clusters might be better."""
+        objective = self.objective.compute()
+        self.objective.reset()
+        return {"val/objective": objective, "val/score": -objective}
 
     def _optimizer(self, index: int) -> Any:
         return cast(list[Any], self.optimizers())[index]
