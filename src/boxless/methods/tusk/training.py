@@ -42,7 +42,7 @@ WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
-RECENT = 2048  # descriptors that the clustering starts from
+RECENT, RECENT_OF_EACH = 2048, 64  # descriptors that the clustering starts from: in all, and of a prototype, at least
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -89,7 +89,8 @@ class TuskTraining(TrainingModule):
             settings.warp_shift,
             settings.warp_jitter,
         )
-        self.register_buffer("recent", torch.zeros(RECENT, model.config.descriptor_size))  # the newest last
+        kept = max(RECENT, RECENT_OF_EACH * model.config.prototypes)
+        self.register_buffer("recent", torch.zeros(kept, model.config.descriptor_size))  # the newest last
         self.objective = MeanMetric()
         self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
         self._kept: list[Batch] = []  # the first images of this epoch
@@ -114,7 +115,7 @@ class TuskTraining(TrainingModule):
         """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv, then P ← L_sw several times."""
         self._set_rates()
         descriptors = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
-        self.recent.copy_(torch.cat((self.recent, descriptors))[-RECENT:])
+        self.recent.copy_(torch.cat((self.recent, descriptors))[-len(self.recent) :])
         if self._starts_to_cluster:
             self._find_clusters()
         for number in range(self.settings.prototype_steps):
