@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,8 @@ def test_a_length_of_time_has_a_unit(fails: Callable[..., str], length: str) -> 
 def test_an_interrupt_says_how_to_go_on(tiny_recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [*COMMAND, "train", str(tiny_recipe), "--out", str(out), "--run.steps", "100000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell runs behind it does not hear it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     while not (out / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
