@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from boxless.data.cifar import CLASS_NAMES, read_cifar10, write_cifar10
+from boxless.data.cifar import CLASS_NAMES, read_cifar10
 from boxless.data.folder import read_folder
 from boxless.data.images import to_tensor
+from boxless.data.released import RELEASED
 from boxless.errors import BoxlessError
 
 
@@ -94,10 +95,10 @@ def test_written_as_a_folder_it_is_read_again(tmp_path: Path) -> None:
     """Every image with its class, to the pixel; a part that is there stays as it is."""
     data = record(9, pixel=200, row=5, column=7, channel=2)
     source = batches(tmp_path / "released", test=record(0) + data)
-    assert write_cifar10(source, tmp_path / "out") == ({"train": 10, "test": 2}, [])
+    assert RELEASED["cifar10"](source, tmp_path / "out") == ({"train": 10, "test": 2}, [])
     folder = read_folder(tmp_path / "out" / "test", CLASS_NAMES)
     assert [image.labels for image in folder.images] == [(0,), (9,)]
     pixels = to_tensor(folder.images[1].path, channels=3)
     assert torch.nonzero(pixels).tolist() == [[2, 5, 7]]
     assert pixels[2, 5, 7] == 200 / 255
-    assert write_cifar10(source, tmp_path / "out") == ({}, [])
+    assert RELEASED["cifar10"](source, tmp_path / "out") == ({}, [])

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxless.data.labelled_array import LabelledArray
-from boxless.data.prepared import write_labelled_parts
 from boxless.errors import BoxlessError
 
 SIDE = 32
@@ -43,18 +42,6 @@ def read_cifar10(path: str | os.PathLike[str], split: str) -> LabelledArray:
     planes = records[:, 1:].reshape(-1, 3, SIDE, SIDE)
     images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
     return LabelledArray(images, records[:, 0].astype(np.int64), _class_names(root / "batches.meta.txt"))
-
-
-def write_cifar10(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[dict[str, int], list[str]]:
-    """Write the set as folders ``train`` and ``test`` that ``read_folder`` reads; a part that is there stays.
-
-    Returns:
-        How many images are in each part that was written, and no sentence: what is broken is not cut in pieces.
-
-    Raises:
-        BoxlessError: see :func:`read_cifar10`.
-    """
-    return write_labelled_parts(source, root, ("train", "test"), read_cifar10), []
 
 
 def _records(path: Path) -> NDArray[np.uint8]:

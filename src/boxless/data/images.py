@@ -7,7 +7,7 @@ orientation is applied. Of a file that holds several images the first is read.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,6 +88,17 @@ def to_tensor(image: ImageLike, channels: int) -> Tensor:
     raise UnreadableImage(
         f"An image is a path, a Pillow image, a numpy array or a tensor, not {type(image).__name__}; convert it."
     )
+
+
+def readable(paths: Iterable[Path], channels: int, problems: list[str]) -> Iterator[tuple[Path, Tensor]]:
+    """Path and pixels, see :func:`to_tensor`, of each image that can be read; of the others a sentence is added."""
+    for path in paths:
+        try:
+            pixels = to_tensor(path, channels)
+        except UnreadableImage as error:
+            problems.append(str(error))
+        else:
+            yield path, pixels
 
 
 def list_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:

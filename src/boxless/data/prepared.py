@@ -80,18 +80,25 @@ def write_labelled(root: Path, array: LabelledArray) -> int:
 
 
 def write_labelled_parts(
+    read: Callable[[str | PathLike[str], str], LabelledArray],
     source: str | PathLike[str],
     root: str | PathLike[str],
-    parts: Sequence[str],
-    read: Callable[[str | PathLike[str], str], LabelledArray],
-) -> dict[str, int]:
-    """:func:`write_labelled` for each part of a set that is not there yet, below ``root``.
+) -> tuple[dict[str, int], list[str]]:
+    """Write ``train`` and ``test`` of a set as folders that ``read_folder`` reads; a part that is there stays.
+
+    Args:
+        read: a part of the set, by its folder and the name of the part.
+        source: the folder that it lies in.
+        root: where.
 
     Returns:
-        How many images are in each part that was written.
+        How many images are in each part that was written, and no sentence: such a set is whole or not read at all.
+
+    Raises:
+        BoxlessError: see ``read``.
     """
-    missing = [part for part in parts if not (Path(root) / part / METADATA_FILE).exists()]
-    return {part: write_labelled(Path(root) / part, read(source, part)) for part in missing}
+    missing = [part for part in ("train", "test") if not (Path(root) / part / METADATA_FILE).exists()]
+    return {part: write_labelled(Path(root) / part, read(source, part)) for part in missing}, []
 
 
 def png_bytes(pixels: Tensor) -> bytes:

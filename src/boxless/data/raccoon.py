@@ -15,7 +15,7 @@ from torch import Tensor
 
 from boxless.data.crops import resized, with_shorter_edge
 from boxless.data.folder import Folder, check_images
-from boxless.data.images import UnreadableImage, list_images, to_tensor
+from boxless.data.images import list_images, readable, to_tensor
 from boxless.data.prepared import write_folder
 from boxless.data.voc import read_voc
 from boxless.data.yolo import SOURCE as COCO128
@@ -90,12 +90,7 @@ def _written(source: Path, root: Path, edge: int, others: Path | None) -> tuple[
 
 def _without(photos: Path, edge: int, problems: list[str]) -> Iterator[tuple[str, Tensor, Instances]]:
     """Photos of a folder with no object; a sentence is added to the problems for each that cannot be read."""
-    for path in list_images([photos]):
-        try:
-            pixels = to_tensor(path, channels=3)
-        except UnreadableImage as error:
-            problems.append(str(error))
-            continue
+    for path, pixels in readable(list_images([photos]), 3, problems):
         size = (pixels.shape[1], pixels.shape[2])
         nothing = Instances(np.zeros((0, 2)), np.zeros((0, 2)), class_names=CLASSES, image_size=size)
         yield f"without-{path.name}", *resized(pixels, nothing, with_shorter_edge(*size, edge))

@@ -15,7 +15,6 @@ from PIL import Image
 from boxless.data.bad_rows import bad_rows
 from boxless.data.glyphs import DIGIT_NAMES
 from boxless.data.labelled_array import LabelledArray
-from boxless.data.prepared import write_labelled_parts
 from boxless.data.svhn import SOURCE, SPLITS
 from boxless.data.tables import read_table, whole
 from boxless.errors import BoxlessError
@@ -59,18 +58,6 @@ def read_svhn_digits(path: str | os.PathLike[str], split: str) -> LabelledArray:
     if not np.isin(labels, np.arange(1, ZERO + 1)).all():
         raise _broken(file, f"its labels are other than 1 to {ZERO}")
     return LabelledArray(np.ascontiguousarray(np.moveaxis(images, 3, 0)), labels.astype(np.int64) % ZERO, DIGIT_NAMES)
-
-
-def write_svhn_digits(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[dict[str, int], list[str]]:
-    """Write the set as folders ``train`` and ``test`` that ``read_folder`` reads; a part that is there stays.
-
-    Returns:
-        How many images are in each part that was written, and no sentence: what is broken is not cut in pieces.
-
-    Raises:
-        BoxlessError: see :func:`read_svhn_digits`.
-    """
-    return write_labelled_parts(source, root, ("train", "test"), read_svhn_digits), []
 
 
 def read_svhn_digit_pngs(

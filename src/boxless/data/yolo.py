@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.data.bad_rows import bad_rows
-from boxless.data.images import UnreadableImage, list_images, to_tensor
+from boxless.data.images import list_images, readable
 from boxless.data.prepared import write_folder
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
@@ -67,12 +67,7 @@ def _labelled(
     images: Sequence[Path], rows: dict[Path, Rows], names: tuple[str, ...], problems: list[str]
 ) -> Iterator[tuple[str, Tensor, Instances]]:
     """Name, pixels and objects of each image that can be read; of the others, a sentence is added to the problems."""
-    for path in images:
-        try:
-            pixels = to_tensor(path, channels=3)
-        except UnreadableImage as error:
-            problems.append(str(error))
-            continue
+    for path, pixels in readable(images, 3, problems):
         size = (pixels.shape[1], pixels.shape[2])
         boxes = np.array([box for _, box in rows[path]]).reshape(-1, 4) * (size[1], size[0], size[1], size[0])
         labels = [label for label, _ in rows[path]]
