@@ -27,12 +27,13 @@ def _landmarks(k: int) -> Experiment:
     return Experiment(f"tusk-faces-{k}", f"tusk-faces-{k}", photos="faces")
 
 
-NO_EQUIVARIANCE = {"heatmap_weight": 0.0, "feature_weight": 0.0}
+NO_EQUIVARIANCE = {"heatmap_weight": 0.0, "feature_weight": 0.0, "information_weight": 0.0}
 AS_IN_THE_PAPER = {
     "cluster_start": 0.0,
     "cluster_strength": 1.0,
     "cluster_weight": 0.01,
     "feature_weight": 100.0,
+    "information_weight": 0.0,
     "prototype_loss": "wasserstein",
     "prototype_rate": 0.1,
 }

@@ -33,7 +33,8 @@ from boxless.methods.tusk.training import (
     TuskTraining,
 )
 from boxless.ops.clustering import mixture_weights, random_projections, sample_prototypes
-from boxless.ops.warp import WarpRange, random_warp, valid_pixels, warp_images
+from boxless.ops.keypoints import sample_at
+from boxless.ops.warp import Warp, WarpRange, fit_warp, random_warp, valid_pixels, warp_images
 from tests.engine.bare import fit
 from tests.methods.tusk.small import small_model
 
@@ -49,6 +50,7 @@ SETTINGS = TuskTrainingConfig(
     prototype_loss="wasserstein",
     prototype_rate=0.1,
     cluster_strength=1.0,
+    information_weight=0.0,
     averaging=0.0,
 )
 
@@ -196,6 +198,64 @@ def test_clusters_count_for_nothing_before_their_start() -> None:
         ours, plain = (trained(training_of(each, steps=4), batches(number)).model.encoder for each in (late, none))
         pairs = zip(ours.parameters(), plain.parameters(), strict=True)
         assert all(torch.equal(*pair) for pair in pairs) is same
+
+
+INFORMED = replace(SETTINGS, information_weight=0.5, information_start=0.5, information_kinds=7)
+
+
+def test_information_is_of_the_kinds_of_what_both_images_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keypoint that the warp takes out of the image has no second view."""
+    training, batch = training_of(replace(INFORMED, weak_warp=False)), batches(1)[0]
+    hand, kinds = training.model, unit(training.kinds)
+    sideways = fit_warp(_grid_of_controls(44, 48) + torch.tensor([14.0, 3.0]), (44, 48)).coefficients.expand(4, -1, -1)
+    warp = Warp(fit_warp(_grid_of_controls(44, 48), (44, 48)).controls, sideways, (44, 48))
+    of_image, of_warped = hand.encode(batch.images), hand.encode(warp_images(batch.images, warp))
+    found = hand.extract(of_image, 3)
+    middle = found.features.mean((0, 1))
+    joint, left = torch.zeros(7, 7), 0
+    for image in range(4):
+        for keypoint in range(3):
+            x, y = (found.centers[image, keypoint] - torch.tensor([14.0, 3.0])).tolist()  # the image goes left and up
+            if x < 0 or y < 0:
+                left += 1
+                continue
+            there = sample_at(of_warped.features[image : image + 1], torch.tensor([[[x, y]]]))[0, 0]
+            first, second = (
+                torch.softmax(10 * kinds @ unit(one - middle), 0) for one in (found.features[image, keypoint], there)
+            )
+            joint += torch.outer(first, second) + torch.outer(second, first)
+    assert 0 < left < 12
+    joint /= joint.sum()
+    expected = (joint * (joint / torch.outer(joint.sum(0), joint.sum(1))).log()).sum()
+    told = training._information(found, unit(found.features - middle), of_warped, middle, warp)
+    torch.testing.assert_close(told, expected, rtol=1e-3, atol=1e-5)
+
+
+def _grid_of_controls(height: int, width: int) -> Tensor:
+    """(1, 16, 2) from corner to corner, in reading order."""
+    y, x = torch.meshgrid(torch.linspace(0, height - 1, 4), torch.linspace(0, width - 1, 4), indexing="ij")
+    return torch.stack((x, y), dim=-1).view(1, -1, 2)
+
+
+def test_information_counts_from_its_start_on() -> None:
+    """Of four steps the first two are those of a training without, the third is not."""
+    none = replace(INFORMED, information_weight=0.0)
+    for number, same in ((2, True), (3, False)):
+        ours, plain = (trained(training_of(each, steps=4), batches(number)).model.encoder for each in (INFORMED, none))
+        pairs = zip(ours.parameters(), plain.parameters(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs) is same
+
+
+def test_views_come_to_tell_more_of_each_other() -> None:
+    batch = batches(1, size=6)[0]
+    told = {}
+    for weight in (1e-9, 1.0):
+        settings = replace(INFORMED, information_weight=weight, information_start=0.0, rate=5e-3, feature_weight=0.1)
+        training = training_of(settings, steps=40)
+        noted = listened(training)
+        trained(training, [batch] * 40)
+        told[weight] = -np.mean(noted["loss/information"][-10:])
+    assert told[1.0] > told[1e-9] + 0.1
 
 
 def test_the_encoder_runs_once_a_step() -> None:
@@ -443,16 +503,19 @@ def test_a_collapse_is_told_at_the_end_of_an_epoch(
 
 def test_the_best_model_is_that_of_the_least_reconstruction_and_clustering_loss() -> None:
     """On the validation images, as the auto-encoder minimises it: λ_recon L_recon + λ_km L_km, whatever the step."""
-    training = training_of(replace(SETTINGS, cluster_start=0.9)).eval()
+    training = training_of(replace(SETTINGS, cluster_start=0.5)).eval()
     images = torch.rand(5, 1, 48, 56, generator=torch.Generator().manual_seed(0))
-    for part in (images[:3], images[3:]):
-        training.validation_step(Batch(part, torch.full((len(part), 2), -1)), 0)
     with torch.no_grad():
         output = training.trained_model(images)
         distances = torch.cdist(output.descriptors, training.trained_model.prototypes.expand(5, -1, -1))
         softmin = (-distances).softmax(-1).amax(-1)
         expected = (output.image - images).square().mean() - 0.3 * softmin.log().mean()
-    measures = training.own_measures()
-    torch.testing.assert_close(measures["val/objective"], expected, rtol=1e-4, atol=1e-5)
-    assert measures["val/score"] == -measures["val/objective"]
-    assert training.objective.update_count == 0
+    for steps_done, early in ((4, 1.0), (5, 0.0)):  # of 8, the clusters are sought from the fifth on
+        training.objective.reset()
+        for part in (images[:3], images[3:]):
+            training.validation_step(Batch(part, torch.full((len(part), 2), -1)), 0)
+        training.step_count.fill_(steps_done)
+        measures = training.own_measures()
+        torch.testing.assert_close(measures["val/objective"], expected, rtol=1e-4, atol=1e-5)
+        assert measures["val/score"] == -measures["val/objective"] - early
+        assert training.objective.update_count == 0

@@ -94,6 +94,11 @@ class TuskTrainingConfig:
         cluster_weight: of the k-means loss (eq. 3); 0.01 in the paper, with a tenth of ``cluster_strength``.
         cluster_start: share of the training before which the k-means loss counts for nothing: descriptors that the
             decoder does not draw by yet are told apart by one or two directions alone, and stay so; 0 in the paper.
+        information_weight: of the information that the kind of a keypoint in I gives of its kind in T(I), and the
+            other way round, which is to grow (Invariant Information Clustering); 0 in the paper. What a warp does not
+            change, as which digit it is, then tells descriptors apart, and what it changes, as the slant, does not.
+        information_kinds: how many kinds these are: more than objects have, so that a kind may be a part of one.
+        information_start: share of the training before which the information counts for nothing.
         heatmap_weight: of the equivariance of the heatmap (eq. 4).
         feature_weight: of the equivariance of the feature map (eq. 4), of length 1 at each pixel; the paper's 100 is of
             features that may become short, and here leaves descriptors of one direction.
@@ -129,7 +134,10 @@ class TuskTrainingConfig:
     reconstruction_loss: Literal["squares", "perceptual"] = "squares"
     perceptual_network: str = "squeezenet"
     cluster_weight: float = 0.001
-    cluster_start: float = 0.3
+    cluster_start: float = 0.6
+    information_weight: float = 0.03
+    information_kinds: int = 50
+    information_start: float = 0.1
     heatmap_weight: float = 0.01
     feature_weight: float = 0.1
     cluster_measure: Literal["distance", "mean-square"] = "distance"
@@ -153,7 +161,7 @@ class TuskTrainingConfig:
         for name in ("rate", "prototype_rate", "warp_scale", "cluster_strength"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is above 0, not {getattr(self, name)}.")
-        for name in ("projections", "naming_images"):
+        for name in ("projections", "naming_images", "information_kinds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1, not {getattr(self, name)}.")
         for name in NOT_NEGATIVE:
@@ -163,8 +171,9 @@ class TuskTrainingConfig:
             raise ValueError("warp_scale_spread is below warp_scale, so that no warp shows nothing.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
             raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")
-        if not 0 <= self.cluster_start <= 1:
-            raise ValueError(f"cluster_start is a share in [0, 1], not {self.cluster_start}.")
+        for name in ("cluster_start", "information_start"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share in [0, 1], not {getattr(self, name)}.")
 
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""
@@ -175,6 +184,7 @@ NOT_NEGATIVE = (
     "prototype_steps",
     "warmup",
     "cluster_weight",
+    "information_weight",
     "heatmap_weight",
     "feature_weight",
     "mixture_variance",

@@ -4,7 +4,7 @@ import logging
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from boxless.data.batch import Batch
@@ -15,7 +15,7 @@ from boxless.engine.ranks import gathered, mean_over_ranks, places
 from boxless.methods.tusk.calibration import calibrate, seen_of
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
-from boxless.methods.tusk.model import Tusk
+from boxless.methods.tusk.model import Keypoints, Tusk
 from boxless.methods.tusk.networks import Maps, unit
 from boxless.methods.tusk.prototypes import (
     clusters_of,
@@ -36,13 +36,16 @@ from boxless.ops.clustering import (
     sliced_wasserstein,
 )
 from boxless.ops.equivariance import equivariance_loss
-from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images
+from boxless.ops.information import joint_assignments, mutual_information
+from boxless.ops.keypoints import sample_at
+from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images, warp_points
 
 WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
 RECENT, RECENT_OF_EACH = 2048, 64  # descriptors that the clustering starts from: in all, and of a prototype, at least
+KIND_SHARPNESS = 10.0  # of the softmax over the kinds, whose logits are cosines
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
 
 
@@ -91,6 +94,7 @@ class TuskTraining(TrainingModule):
         )
         kept = max(RECENT, RECENT_OF_EACH * model.config.prototypes)
         self.register_buffer("recent", torch.zeros(kept, model.config.descriptor_size))  # the newest last
+        self.kinds = nn.Parameter(unit(torch.randn(settings.information_kinds, model.config.descriptor_size)))
         self.objective = MeanMetric()
         self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
         self._kept: list[Batch] = []  # the first images of this epoch
@@ -103,16 +107,16 @@ class TuskTraining(TrainingModule):
         return cast(Tusk, self.model if self.averaged is None else self.averaged.module)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for encoder and decoder, and for the prototypes."""
+        """Adam for encoder and decoder, with the kinds that inform of each other, and for the prototypes."""
         fused = self.device.type == "cuda"
-        autoencoder = [*self.model.encoder.parameters(), *self.model.decoder.parameters()]
+        autoencoder = [*self.model.encoder.parameters(), *self.model.decoder.parameters(), self.kinds]
         return [
             torch.optim.Adam(autoencoder, self.settings.rate, fused=fused),
             torch.optim.Adam([self.model.prototypes], self.settings.prototype_rate, betas=(0.5, 0.999), fused=fused),
         ]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv, then P ← L_sw several times."""
+        """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv − λ_inf I, then P ← L_sw several times."""
         self._set_rates()
         descriptors = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
         self.recent.copy_(torch.cat((self.recent, descriptors))[-len(self.recent) :])
@@ -159,6 +163,9 @@ class TuskTraining(TrainingModule):
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, _feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
+        if self._informs:
+            loss = -self._information(found, descriptors, of_warped, center, pair.warp).view(1)
+            losses["information"] = (settings.information_weight, loss)
         joint = settings.prototype_steps == 0
         if joint:
             loss = self._prototype_loss(descriptors.flatten(0, 1), 0)
@@ -223,6 +230,24 @@ class TuskTraining(TrainingModule):
         measure = l2_distances if self.settings.cluster_measure == "distance" else mean_square_distances
         distances = measure(descriptors, prototypes)
         return kmeans_loss(self.settings.cluster_strength * distances).mean(dim=1)
+
+    @property
+    def _informs(self) -> bool:
+        """Whether the mutual information counts at this step."""
+        return self.settings.information_weight > 0 and self.steps_done >= self.settings.information_start * self.steps
+
+    def _information(
+        self, found: Keypoints, descriptors: Tensor, of_warped: Maps, center: Tensor, warp: Warp
+    ) -> Tensor:
+        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; ()."""
+        height, width = warp.image_size
+        landed = warp_points(found.centers.detach(), warp)
+        shown = (landed >= 0) & (landed <= landed.new_tensor([width - 1, height - 1]))  # what is NaN is not
+        both = found.valid & shown.all(dim=-1)
+        of_landed = self.model.described(sample_at(of_warped.features, landed.nan_to_num()), center)
+        kinds = unit(self.kinds)
+        first, second = (torch.softmax(KIND_SHARPNESS * one[both] @ kinds.T, dim=1) for one in (descriptors, of_landed))
+        return mutual_information(mean_over_ranks(joint_assignments(first, second)))
 
     def _step_prototypes(self, descriptors: Tensor, number: int) -> None:
         """P ← a step on its loss. All processes do the same with the same numbers, so no gradient has to be shared."""
@@ -307,10 +332,11 @@ class TuskTraining(TrainingModule):
         self.objective.update(difference + self.settings.cluster_weight * clustered)
 
     def own_measures(self) -> dict[str, Any]:
-        """That chooses the best checkpoint: by its images alone, a model from before the clusters might be better."""
+        """That chooses the best checkpoint: of those whose clusters are sought for already, the best objective."""
         objective = self.objective.compute()
         self.objective.reset()
-        return {"val/objective": objective, "val/score": -objective}
+        early = float(self.steps_done <= self.settings.cluster_start * self.steps)
+        return {"val/objective": objective, "val/score": -objective - early}
 
     def _optimizer(self, index: int) -> Any:
         return cast(list[Any], self.optimizers())[index]
