@@ -32,6 +32,7 @@ def test_every_kind_of_layout_has_its_generator_with_seed_and_stream() -> None:
         ("gabor-16", GaborGenerator(GaborNoise(counts=(16,)), 4, 2)),
         ("gabor-36", GaborGenerator(GaborNoise(counts=(36,)), 4, 2)),
         ("tetrominoes", ShapeSceneGenerator(ShapeLayout("tetrominoes", (3,), 112), 4, 2)),
+        ("tetrominoes-35", ShapeSceneGenerator(ShapeLayout("tetrominoes", (3,), 35), 4, 2)),
         ("sprites", ShapeSceneGenerator(ShapeLayout("sprites", (1, 2, 3, 4, 5, 6), 64), 4, 2)),
         ("svhn", HouseNumberGenerator(load_house_digits("test"), HouseNumberLayout(), 4, 2)),
     ]

@@ -26,6 +26,7 @@ SCENES: dict[str, AnyLayout] = {
     "gabor-16": GaborNoise(counts=(16,)),
     "gabor-36": GaborNoise(counts=(36,)),
     "tetrominoes": ShapeLayout("tetrominoes", counts=(3,), side=112),
+    "tetrominoes-35": ShapeLayout("tetrominoes", counts=(3,), side=35),  # as they are released
     "sprites": ShapeLayout("sprites", counts=(1, 2, 3, 4, 5, 6), side=64),
     "svhn": HouseNumberLayout(),
 }

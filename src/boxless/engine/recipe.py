@@ -24,7 +24,7 @@ class DataConfig:
         folder: a user's folder (see ``boxless.data.folder``); scenes are composed where it is not given.
         scenes_share: share of scenes among the images to train on, where there is a folder with images as large.
         layout: of the scenes: mnist-hard, -crowded, -3, -easy, -uneven, -k, -scales, -single or -scattered,
-            extended-mnist, gabor-16 or -36, tetrominoes, sprites or svhn.
+            extended-mnist, gabor-16 or -36, tetrominoes or tetrominoes-35, sprites or svhn.
         counts: how many glyphs a scene has, one of these; the layout's own by default.
         glyphs: "mnist", or "digits", which need no download; Gabor noise, shapes and svhn make no use of them.
         train_size: scenes to train on, with the images of a folder among them; afterwards they come again.

@@ -27,7 +27,7 @@ def _landmarks(k: int) -> Experiment:
     return Experiment(f"tusk-faces-{k}", f"tusk-faces-{k}", photos="faces")
 
 
-NO_EQUIVARIANCE = {"heatmap_weight": 0.0, "feature_weight": 0.0, "information_weight": 0.0}
+NO_EQUIVARIANCE = {"heatmap_weight": 0.0, "feature_weight": 0.0, "information_weight": 0.0}  # all of T(I)
 AS_IN_THE_PAPER = {
     "cluster_start": 0.0,
     "cluster_strength": 1.0,
@@ -313,7 +313,7 @@ TABLES = {
                 ),
                 Row(
                     "tetrominoes-small",
-                    "tetrominoes",
+                    "tetrominoes, 35×35",
                     "TUSK, half the channels",
                     Experiment("tusk-tetrominoes-small", "tusk-tetrominoes-small"),
                     (0.997, 0.913, 1.0),
@@ -372,6 +372,12 @@ TABLES = {
                     "TUSK",
                     _ablation("not-iterative", {"prototype_steps": 0}),
                     (0.999, 0.716, 0.716),
+                ),
+                Row(
+                    "no-information",
+                    "no information between views",
+                    "TUSK",
+                    _ablation("no-information", {"information_weight": 0.0}),
                 ),
                 Row("full", "nothing", "TUSK", _ablation("full", {}), (0.999, 0.928, 0.928)),
             ),
