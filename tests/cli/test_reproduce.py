@@ -13,7 +13,7 @@ from boxless.cli.main import main
 from boxless.data.faces import is_tested
 from boxless.engine.experiments import Experiment, Row, Table
 from boxless.engine.recipe import read_recipe
-from boxless.engine.records import commit, read_record
+from boxless.engine.records import commit, read_metrics, read_record
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES
 from boxless.report.results import BEGIN, END, with_tables
@@ -69,6 +69,8 @@ def test_a_row_is_trained_tested_and_recorded(
     assert recorded.recipe == recipe
     assert (recorded.commit, recorded.seconds, recorded.steps) == (record.commit, record.seconds, 2)
     assert recorded.metrics == evaluate(run, recipe.data, images=8).metrics()
+    assert [row["step"] for row in recorded.curve] == [1, 2]
+    assert [row["both"] for row in recorded.curve] == [row["val/both"] for row in read_metrics(run)]
 
 
 def test_one_training_is_tested_on_other_scenes_too(

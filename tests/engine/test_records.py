@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from boxless.engine import records
-from boxless.engine.records import JsonLines, KeepRecord, Record, commit, curves, read_metrics, read_record
+from boxless.engine.records import (
+    JsonLines,
+    KeepRecord,
+    Record,
+    commit,
+    curves,
+    learning_curve,
+    read_metrics,
+    read_record,
+)
 from boxless.errors import BoxlessError
 
 
@@ -34,6 +43,12 @@ def test_a_run_without_metrics_has_none(tmp_path: Path) -> None:
 def test_a_line_that_a_kill_cut_off_is_left_out(tmp_path: Path) -> None:
     run = written(tmp_path, {"loss": 1.0, "epoch": 0}, "[1]", '{"loss": 0.')
     assert read_metrics(run) == [{"loss": 1.0, "epoch": 0}]
+
+
+def test_the_learning_curve_is_what_each_epoch_measured(tmp_path: Path) -> None:
+    first, last = {"loss": 1.0, "val/both": 0.5, "epoch": 0}, {"val/both": 0.75, "val/rmse": 0.1, "epoch": 1}
+    run = written(tmp_path, first, last, {"loss": 0.5, "epoch": 2})
+    assert learning_curve(run, 50, 30) == [{"step": 30, "both": 0.5}, {"step": 50, "both": 0.75, "rmse": 0.1}]
 
 
 def test_a_resume_drops_what_will_be_trained_again_and_mends_the_file(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     """Test a run on scenes of its recipe, or on the photos that are held out, and write the result."""
     from boxless.data.landmarks import LANDMARKS_FILE
     from boxless.engine.evaluation import evaluate
-    from boxless.engine.records import commit, read_record
+    from boxless.engine.records import commit, learning_curve, read_record
     from boxless.methods.tusk.landmarks import evaluate_landmarks
     from boxless.models import load
 
@@ -114,6 +114,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
         seed=recipe.run.seed,
         evaluation=Terms(found.images, TEST_SEED, experiment.k, commit()),
         metrics=metrics,
+        curve=learning_curve(run, record.steps, recipe.run.steps_per_epoch),
     )
     remark(f"recorded: {write_result(directory, result)}")
 

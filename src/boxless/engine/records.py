@@ -94,6 +94,22 @@ def curves(run: Path) -> dict[str, tuple[list[float], list[float]]]:
     return found
 
 
+def learning_curve(run: Path, steps: int, steps_per_epoch: int) -> list[dict[str, float]]:
+    """What a run measured on its validation images after each epoch, each row with the steps taken by then.
+
+    Args:
+        run: its directory.
+        steps: of the whole training.
+        steps_per_epoch: of each epoch but the last, which may be shorter.
+    """
+    rows = []
+    for row in read_metrics(run):
+        measures = {name.removeprefix("val/"): value for name, value in row.items() if name.startswith("val/")}
+        if measures:
+            rows.append({"step": min(steps, steps_per_epoch * (int(row.get("epoch", 0)) + 1))} | measures)
+    return rows
+
+
 @dataclass(frozen=True)
 class Record:
     """Who trained a run: for the lab record.

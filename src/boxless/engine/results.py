@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,8 @@ class Result:
         seed: of the training.
         evaluation: on what terms.
         metrics: measure to value; shares are in [0, 1].
+        curve: the measures on validation images over the training, see ``boxless.engine.records.learning_curve``;
+            empty in records from before there was one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Result:
     seed: int
     evaluation: Terms
     metrics: Mapping[str, float]
+    curve: Sequence[Mapping[str, float]] = ()
 
 
 def results_directory() -> Path:
@@ -75,7 +78,7 @@ def write_result(directory: Path, result: Result) -> Path:
     """Write ``NAME.json``, whole or not at all; measures that are not finite become null."""
     path = Path(directory) / f"{result.name}.json"
     values = asdict(result)
-    values["metrics"] = {name: value if math.isfinite(value) else None for name, value in result.metrics.items()}
+    values["metrics"], values["curve"] = _finite(result.metrics), [_finite(row) for row in result.curve]
     write_atomically(path, json.dumps(values, indent=2) + "\n")
     return path
 
@@ -108,9 +111,18 @@ def _result(values: Any, path: Path) -> Result:
             steps=int(values["steps"]),
             seed=int(values["seed"]),
             evaluation=Terms(**values["evaluation"]),
-            metrics={name: math.nan if value is None else float(value) for name, value in values["metrics"].items()},
+            metrics=_numbers(values["metrics"]),
+            curve=tuple(_numbers(row) for row in values.get("curve", ())),
         )
     except BoxlessError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BoxlessError(f"{path} is no result ({error!r}); record it again.") from error
+
+
+def _finite(measures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in measures.items()}
+
+
+def _numbers(measures: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else float(value) for name, value in measures.items()}
