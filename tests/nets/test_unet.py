@@ -66,15 +66,19 @@ def test_every_weight_learns() -> None:
 
 
 @pytest.mark.skipif(not can_compile("cpu"), reason="no C++ compiler")
-def test_compiled_in_bf16_every_layer_gets_its_gradient() -> None:
-    """As in a training: channels last, skips beside what comes up, pooling whose backward pass must not end there."""
-    network = unet(1, (8, 16)).to(memory_format=torch.channels_last)
-    image = random(4, 1, 16, 16).contiguous(memory_format=torch.channels_last)
-    target = torch.randn(4, 8, 16, 16, generator=torch.Generator().manual_seed(2))
+@pytest.mark.parametrize("side", [16, 15])
+def test_compiled_in_bf16_every_layer_gets_its_gradient(side: int) -> None:
+    """As in a training: channels last, skips beside what comes up, pooling whose backward pass must not end there.
+
+    The input too, as the decoder's does; also through a border that is repeated.
+    """
+    network = unet(2, (8, 16)).to(memory_format=torch.channels_last)
+    image = random(4, 2, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+    target = torch.randn(4, 8, side, side, generator=torch.Generator().manual_seed(2))
     gradients = []
     for function, reduced in ((network, False), (torch.compile(network, dynamic=False), True)):
         with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
             output = function(image)
-        gradients.append(torch.autograd.grad((output.float() * target).mean(), list(network.parameters())))
+        gradients.append(torch.autograd.grad((output.float() * target).mean(), [image, *network.parameters()]))
     for full, half in zip(*gradients, strict=True):
         assert F.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.9

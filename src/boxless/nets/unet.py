@@ -54,12 +54,22 @@ class UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, channels[0], H, W), of any size: the border is repeated to the right and below."""
         height, width = x.shape[-2:]
-        if height % self.multiple or width % self.multiple:
-            x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
-        levels = [self.enter(x)]
+        levels = [self.enter(_longer(_longer(x, 2, self.multiple), 3, self.multiple))]
         for down in self.down:
             levels.append(down(self.pool(levels[-1])))
         y: Tensor = levels.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             y = merge(torch.cat((levels.pop(), up(y)), dim=1))
         return y[:, :, :height, :width]
+
+
+def _longer(x: Tensor, dim: int, multiple: int) -> Tensor:
+    """The last row, or column, repeated until their number is a multiple.
+
+    ``F.pad`` with "replicate" does the same, but its gradient fails in a compiled network whose input has one and is in
+    channels_last (torch 2.13 on a CPU).
+    """
+    missing = -x.shape[dim] % multiple
+    if missing == 0:
+        return x
+    return torch.cat((x, x.narrow(dim, x.shape[dim] - 1, 1).repeat_interleave(missing, dim)), dim)
