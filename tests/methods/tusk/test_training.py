@@ -278,6 +278,19 @@ def test_what_a_step_draws_depends_on_seed_and_step_alone() -> None:
     assert not torch.equal(again._pair(batch).warped, pair.warped)
 
 
+def test_images_are_shifted_as_far_as_is_said() -> None:
+    """A dot in the middle of 44×48 pixels goes up to half of the half height away, in x and in y."""
+    images = torch.zeros(200, 1, 44, 48)
+    images[:, :, 19:26, 21:28] = 1.0
+    shifted = training_of(replace(SETTINGS, weak_shift=0.5))._pair(Batch(images, torch.full((200, 1), -1))).images[:, 0]
+    total = shifted.sum((1, 2))
+    x = (shifted.sum(1) * torch.arange(48)).sum(1) / total - 24
+    y = (shifted.sum(2) * torch.arange(44)).sum(1) / total - 22
+    for far in (x, y):
+        assert 9.5 < far.abs().max() < 13
+        assert far.std() == pytest.approx(21.5 * 0.5 / 3**0.5, rel=0.15)
+
+
 def test_padding_is_no_place_for_a_keypoint_and_no_matter_to_rebuild() -> None:
     batch = batches(1)[0]
     extents = torch.tensor([[44, 48], [30, 48], [44, 25], [30, 25]])

@@ -111,6 +111,9 @@ class TuskTrainingConfig:
         mixture_variance: Σ of eq. 6, of each dimension.
         mixture_floor: what is added to each mixture weight (release; 0 in the paper's eq. 7).
         weak_warp: warp each image a little before anything else (release).
+        weak_shift: of that warp, uniform in ± this, in x and y. Objects that lie at the same place in all images, as
+            centred faces do, need more than the 0.02 of the release: else a decoder, which knows where the border is,
+            draws their mean without a look at the keypoints.
         warp_scale: of the warp T of eq. 4, what share of the image's frame is seen; below 1 it looks closer.
         warp_scale_spread: the scale is uniform in scale ± this.
         warp_rotation: in radians; uniform in ± this.
@@ -147,6 +150,7 @@ class TuskTrainingConfig:
     mixture_variance: float = 4e-4
     mixture_floor: float = 0.01
     weak_warp: bool = True
+    weak_shift: float = 0.02
     warp_scale: float = 0.95
     warp_scale_spread: float = 0.05
     warp_rotation: float = 0.25
@@ -189,6 +193,7 @@ NOT_NEGATIVE = (
     "feature_weight",
     "mixture_variance",
     "mixture_floor",
+    "weak_shift",
     "warp_scale_spread",
     "warp_rotation",
     "warp_shift",

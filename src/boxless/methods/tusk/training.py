@@ -1,6 +1,7 @@
 """TUSK: how it learns, from images and the number of their objects alone (section 3.3, iterative training)."""
 
 import logging
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -85,6 +86,7 @@ class TuskTraining(TrainingModule):
         }
         squares = settings.reconstruction_loss == "squares"
         self._difference = squared_error if squares else PerceptualLoss.by(settings.perceptual_network)
+        self._weak_warp = replace(WEAK_WARP, shift=settings.weak_shift)
         self._strong_warp = WarpRange(
             settings.warp_scale,
             settings.warp_scale_spread,
@@ -133,7 +135,7 @@ class TuskTraining(TrainingModule):
         """I, which is the image itself but for a weak warp, and T(I), warped strongly."""
         images, seen = batch.images, seen_of(batch)
         if self.settings.weak_warp:
-            weak = self._warp(WEAK, WEAK_WARP, images)
+            weak = self._warp(WEAK, self._weak_warp, images)
             images, seen = warp_images(images, weak), warp_images(seen.float(), weak) > 0.99
         strong = self._warp(STRONG, self._strong_warp, images)
         return Pair(images, warp_images(images, strong), strong, seen[:, 0])
