@@ -500,13 +500,16 @@ def knowing(model: Tusk, steps: list[Batch], order: Tensor) -> None:
 def test_a_collapse_is_told_at_the_end_of_an_epoch(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training, logged = training_of(), {}
+    training, logged = training_of(replace(SETTINGS, cluster_start=0.5)), {}
     monkeypatch.setattr(training, "log_dict", lambda values, **_: logged.update(values))
-    training._held = torch.tensor([97.0, 1.0, 1.0, 1.0])
-    training.note("descriptors/spread", torch.tensor([0.8]))
-    with caplog.at_level(logging.WARNING, "boxless"):
-        training.on_train_epoch_end()
-    assert "step 0: the prototypes collapse: 1 of 4 hold 97% of the descriptors" in caplog.text
+    for steps_done in (4, 6):  # of 8, whose fifth is the first to seek clusters
+        assert not caplog.text
+        training.step_count.fill_(steps_done)
+        training._held = torch.tensor([97.0, 1.0, 1.0, 1.0])
+        training.note("descriptors/spread", torch.tensor([0.8]))
+        with caplog.at_level(logging.WARNING, "boxless"):
+            training.on_train_epoch_end()
+    assert "step 6: the prototypes collapse: 1 of 4 hold 97% of the descriptors" in caplog.text
     assert float(logged["prototypes/largest_share"]) == pytest.approx(0.97)
     assert float(logged["prototypes/smallest_share"]) == pytest.approx(0.01)
     assert [float(logged[f"prototypes/share_{number}"]) for number in range(4)] == pytest.approx([0.97] + [0.01] * 3)

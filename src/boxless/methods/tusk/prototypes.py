@@ -78,11 +78,11 @@ def used(shares: Tensor) -> Tensor:
     return entropy.exp() / len(shares)
 
 
-def complaint(shares: Tensor, descriptor_spread: float) -> str | None:
+def complaint(shares: Tensor | None, descriptor_spread: float) -> str | None:
     """What is wrong with the clusters, in a sentence, if anything is.
 
     Args:
-        shares: (M,) of the descriptors that each prototype holds.
+        shares: (M,) of the descriptors that each prototype holds; None while clusters are not sought yet.
         descriptor_spread: of :func:`spread`.
     """
     if descriptor_spread < LEAST_SPREAD:
@@ -90,7 +90,7 @@ def complaint(shares: Tensor, descriptor_spread: float) -> str | None:
             f"the descriptors are nearly parallel (spread {descriptor_spread:.3f} of 1), and there is nothing to "
             "cluster: set training.centering to true, or lower training.feature_weight."
         )
-    if float(used(shares)) < LEAST_USED:
+    if shares is not None and float(used(shares)) < LEAST_USED:
         held = shares.sort(descending=True).values.cumsum(0)
         most = int((held < 0.9).sum()) + 1
         return (

@@ -205,6 +205,11 @@ class TuskTraining(TrainingModule):
         )
         return self.settings.prototype_loss == "squares" and now and not before
 
+    @property
+    def _sought(self) -> bool:
+        """Whether some steps with the k-means loss have been taken."""
+        return self.steps_done > self.settings.cluster_start * self.steps
+
     @torch.no_grad()
     def _find_clusters(self) -> None:
         """P ← the centres of k-means on the newest descriptors; all processes have the same.
@@ -306,7 +311,7 @@ class TuskTraining(TrainingModule):
         if self._held is not None:
             shares = shares_of(self._held)
             total, number = self._sums["descriptors/spread"]
-            wrong = complaint(shares, float(total / number))
+            wrong = complaint(shares if self._sought else None, float(total / number))
             if wrong is not None and self.global_rank == 0:
                 logging.getLogger("boxless").warning("step %d: %s", self.steps_done, wrong)
             shown = {"used": used(shares), "largest_share": shares.max(), "smallest_share": shares.min()}
@@ -337,8 +342,7 @@ class TuskTraining(TrainingModule):
         """That chooses the best checkpoint: of those whose clusters are sought for already, the best objective."""
         objective = self.objective.compute()
         self.objective.reset()
-        early = float(self.steps_done <= self.settings.cluster_start * self.steps)
-        return {"val/objective": objective, "val/score": -objective - early}
+        return {"val/objective": objective, "val/score": -objective - float(not self._sought)}
 
     def _optimizer(self, index: int) -> Any:
         return cast(list[Any], self.optimizers())[index]
