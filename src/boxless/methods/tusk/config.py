@@ -97,7 +97,9 @@ class TuskTrainingConfig:
         information_weight: of the information that the kind of a keypoint in I gives of its kind in T(I), and the
             other way round, which is to grow (Invariant Information Clustering); 0 in the paper. What a warp does not
             change, as which digit it is, then tells descriptors apart, and what it changes, as the slant, does not.
-        information_kinds: how many kinds these are: more than objects have, so that a kind may be a part of one.
+        information_kinds: how many kinds these are: more than objects have, so that a kind may be a part of one, and
+            fewer than there are keypoints in a batch; where that cannot be, as with a hundred kinds of tetrominoes, do
+            without.
         information_start: share of the training before which the information counts for nothing.
         heatmap_weight: of the equivariance of the heatmap (eq. 4).
         feature_weight: of the equivariance of the feature map (eq. 4), of length 1 at each pixel; the paper's 100 is of
