@@ -200,15 +200,17 @@ class TuskTraining(TrainingModule):
     @property
     def _starts_to_cluster(self) -> bool:
         """Whether this is the first step whose k-means loss counts, of a training in which k-means has its say."""
-        now, before = (
-            step >= self.settings.cluster_start * self.steps for step in (self.steps_done, self.steps_done - 1)
-        )
-        return self.settings.prototype_loss == "squares" and now and not before
+        first = self._past(self.settings.cluster_start) and not self._sought
+        return self.settings.prototype_loss == "squares" and first
 
     @property
     def _sought(self) -> bool:
-        """Whether some steps with the k-means loss have been taken."""
-        return self.steps_done > self.settings.cluster_start * self.steps
+        """Whether a step at which the k-means loss counts has been taken."""
+        return self._past(self.settings.cluster_start, self.steps_done - 1)
+
+    def _past(self, share: float, step: int | None = None) -> bool:
+        """Whether a step, by default the present one, is not before this share of the training."""
+        return (self.steps_done if step is None else step) >= share * self.steps
 
     @torch.no_grad()
     def _find_clusters(self) -> None:
@@ -229,8 +231,7 @@ class TuskTraining(TrainingModule):
     @property
     def _cluster_weight(self) -> float:
         """That of the k-means loss at this step."""
-        started = self.steps_done >= self.settings.cluster_start * self.steps
-        return self.settings.cluster_weight if started else 0.0
+        return self.settings.cluster_weight if self._past(self.settings.cluster_start) else 0.0
 
     def _kmeans(self, descriptors: Tensor, prototypes: Tensor) -> Tensor:
         """L_km (eq. 3): (B, K, C) to (B,)."""
@@ -241,7 +242,7 @@ class TuskTraining(TrainingModule):
     @property
     def _informs(self) -> bool:
         """Whether the mutual information counts at this step."""
-        return self.settings.information_weight > 0 and self.steps_done >= self.settings.information_start * self.steps
+        return self.settings.information_weight > 0 and self._past(self.settings.information_start)
 
     def _information(
         self, found: Keypoints, descriptors: Tensor, of_warped: Maps, center: Tensor, warp: Warp
