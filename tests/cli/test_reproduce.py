@@ -90,6 +90,25 @@ def test_one_training_is_tested_on_other_scenes_too(
     assert recorded.steps == 2
 
 
+def test_a_row_whose_images_are_not_there_is_named_and_the_others_are_trained(
+    tiny_table: Table,
+    tiny_recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOXLESS_DATA", str(tmp_path / "nowhere"))
+    of_photos = Row("photos", "photos", "MIST", Experiment("of-photos", str(tiny_recipe), photos="svhn"))
+    table = replace(tiny_table, rows=(of_photos, *tiny_table.rows))
+    monkeypatch.setattr(reproduce, "TABLES", {table.name: table})
+    assert main(["reproduce", table.name, "--train", "--results", "records"]) == 1
+    assert [file.name for file in Path("records").iterdir()] == ["tiny.json"]
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("of-photos is left out: ")
+    assert "svhn" in said[-1]
+
+
 def test_a_run_that_exists_is_recorded_without_training(
     tiny_table: Table, scenes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,13 +41,15 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     table = _table(options["table"])
     rows = list(table.rows) if options["rows"] is None else [table.row(key) for key in options["rows"].split(",")]
+    left_out: list[str] = []
     if options["record"] is not None:
         _record(_one(rows), Path(options["record"]), directory)
     elif options["train"]:
-        for experiment in {row.experiment.name: row.experiment for row in rows if row.experiment is not None}.values():
-            _train(experiment, directory)
+        left_out = _train_all(rows, directory)
     _print(table, rows, directory)
-    return 0
+    for sentence in left_out:
+        remark(sentence)
+    return 1 if left_out else 0
 
 
 def _table(name: str | None) -> Table:
@@ -63,6 +65,25 @@ def _one(rows: Sequence[Row]) -> Experiment:
     if len(rows) != 1 or rows[0].experiment is None:
         raise BoxlessError("--record needs the row that the run stands for, one of ours, as in --rows mnist-hard.")
     return rows[0].experiment
+
+
+def _train_all(rows: Sequence[Row], directory: Path) -> list[str]:
+    """Train and record the experiments of the rows; returns a sentence on each that cannot be, while others can.
+
+    Raises:
+        BoxlessError: none of them can.
+    """
+    experiments = {row.experiment.name: row.experiment for row in rows if row.experiment is not None}
+    left_out = []
+    for name, experiment in experiments.items():
+        try:
+            _train(experiment, directory)
+        except BoxlessError as error:
+            left_out.append(f"{name} is left out: {error}")
+            if len(left_out) == len(experiments):
+                raise
+            remark(left_out[-1])
+    return left_out
 
 
 def _train(experiment: Experiment, directory: Path) -> None:
