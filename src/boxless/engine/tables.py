@@ -27,6 +27,8 @@ def _landmarks(k: int) -> Experiment:
     return Experiment(f"tusk-faces-{k}", f"tusk-faces-{k}", photos="faces")
 
 
+# The information begins after as many steps as in the whole training of 4,800: before, places are not found yet.
+INFORMED = {"information_start": 0.4}
 NO_EQUIVARIANCE = {"heatmap_weight": 0.0, "feature_weight": 0.0, "information_weight": 0.0}  # all of T(I)
 AS_IN_THE_PAPER = {
     "cluster_start": 0.0,
@@ -371,7 +373,7 @@ TABLES = {
                     "not-iterative",
                     "all losses in one step",
                     "TUSK",
-                    _ablation("not-iterative", {"prototype_steps": 0}),
+                    _ablation("not-iterative", {"prototype_steps": 0} | INFORMED),
                     (0.999, 0.716, 0.716),
                 ),
                 Row(
@@ -380,7 +382,7 @@ TABLES = {
                     "TUSK",
                     _ablation("no-information", {"information_weight": 0.0}),
                 ),
-                Row("full", "nothing", "TUSK", _ablation("full", {}), (0.999, 0.928, 0.928)),
+                Row("full", "nothing", "TUSK", _ablation("full", INFORMED), (0.999, 0.928, 0.928)),
             ),
         ),
         Table(
