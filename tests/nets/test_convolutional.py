@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side
+from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side, places_along
 
 NETS = {
     "mnist": [Layer(3, 5, s, p) for s, p in zip((1, 1, 2, 1, 1, 1), (2, 2, 2, 1, 0, 0), strict=True)],
@@ -28,6 +28,13 @@ def test_a_place_sees_a_square_around_its_own_pixel(name: str, row: int, column:
     middle = (pixels.amin(0) + pixels.amax(0)) / 2
     assert middle.tolist() == [axis.first + axis.step * row, axis.first + axis.step * column]
     assert (pixels.amax(0) - pixels.amin(0) + 1).tolist() == [axis.seen, axis.seen]
+
+
+@pytest.mark.parametrize("layers", [*NETS.values(), [Layer(2, 3, 1, 2), Layer(2, 3, 3, 0)]])
+def test_the_places_along_an_axis_are_those_of_the_map(layers: list[Layer]) -> None:
+    network, lengths = AllConvolutional(1, layers), torch.arange(least_side(layers), 40)
+    places = [network(torch.zeros(1, 1, 30, length)).shape[3] for length in lengths.tolist()]
+    assert places_along(layers, lengths).tolist() == places
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -68,6 +68,14 @@ def geometry(layers: Sequence[Layer]) -> Geometry:
     return Geometry(first, step, seen)
 
 
+def places_along(layers: Sequence[Layer], pixels: Tensor) -> Tensor:
+    """How many places of the map lie along an axis of so many pixels, (N,) int64; 0 where there are too few."""
+    places = pixels
+    for layer in layers:
+        places = ((places + 2 * layer.padding - layer.kernel).div(layer.stride, rounding_mode="floor") + 1).clamp_min(0)
+    return places
+
+
 def least_side(layers: Sequence[Layer]) -> int:
     """The least number of pixels along an axis that gives a place."""
     side = 1

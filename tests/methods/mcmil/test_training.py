@@ -74,20 +74,19 @@ def test_the_first_map_emits_as_many_things_as_there_are() -> None:
     torch.testing.assert_close(emitted, expected.expand(8), rtol=1e-4, atol=0)
 
 
-def test_what_pads_an_image_teaches_nothing() -> None:
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (23, 31), (17, 30)])
+def test_a_padded_image_has_the_places_that_it_has_alone(height: int, width: int) -> None:
     batch = scenes(3, 0)
-    noise = torch.rand(3, 1, 24, 20, generator=torch.Generator().manual_seed(3))
-    wide = torch.cat((batch.images, noise), dim=3)
+    noise = torch.rand(3, 1, 27, 45, generator=torch.Generator().manual_seed(3))
+    noise[:, :, :height, :width] = batch.images[:, :, :height, :width]
     training = McmilTraining(detector(), SETTINGS, 1, compile=False)
-    outside = training._outside(
-        Batch(wide, batch.labels, extents=torch.tensor([[24, 32]] * 3)), training.model(wide).logits
-    )
+    logits = training.model(noise).logits
+    outside = training._outside(Batch(noise, batch.labels, extents=torch.tensor([[height, width]] * 3)), logits)
     assert outside is not None
-    places = training.model(batch.images).logits.shape[3]
-    axis_first, step = 2 * 2 + 0, 2  # of the map: the last layer takes two places of two pixels off
-    expected = torch.tensor([axis_first + step * column > 31 for column in range(outside.shape[2])])
-    assert torch.equal(outside[0, 0], expected)
-    assert int((~expected).sum()) >= places
+    rows, columns = training.model(batch.images[:, :, :height, :width]).logits.shape[2:]
+    expected = torch.ones(logits.shape[2:], dtype=torch.bool)
+    expected[:rows, :columns] = False
+    assert torch.equal(outside, expected.expand(3, -1, -1))
 
 
 @pytest.fixture(scope="module")

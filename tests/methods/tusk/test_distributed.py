@@ -1,8 +1,5 @@
 """Two gloo processes train as one process with the same batches: descriptors, middles and names are those of all."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,29 +7,21 @@ import torch
 from safetensors.torch import load_file
 
 from boxless.engine.records import read_metrics
-from tests.methods.tusk.shared import shared_training
-
-ROOT = Path(__file__).parents[3]
+from tests.engine.shared import in_two_processes, shared_training
+from tests.engine.tiny import tiny_tusk
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left."""
     out = tmp_path_factory.mktemp("two")
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(Path(__file__).with_name("shared.py")), str(out)]
-    done = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return out
+    return in_two_processes("tusk", out, out)
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process left."""
-    out = tmp_path_factory.mktemp("one")
-    shared_training(out, devices=1)
-    return out
+    return shared_training(tiny_tusk(precision="32"), tmp_path_factory.mktemp("one"), devices=1)
 
 
 def test_both_processes_end_with_the_same_state_to_the_bit(two: Path) -> None:

@@ -21,7 +21,7 @@ from boxless.methods.detector import Detector, Found
 from boxless.methods.mcmil.config import McmilConfig
 from boxless.methods.mcmil.grouping import Groups, group
 from boxless.methods.mcmil.reading import columns_read, reading_order
-from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side
+from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side, places_along
 
 LEAST_SCORE = 0.5  # of an instance, where none is asked for
 
@@ -86,6 +86,16 @@ class McmilDetector(Detector):
         """Pixels of zero to put on each side, in x and in y, so that the map has a place."""
         least = least_side(self.layers)
         return max(0, -(-(least - images.shape[3]) // 2)), max(0, -(-(least - images.shape[2]) // 2))
+
+    def places_within(self, extents: Tensor, images: Tensor) -> Tensor:
+        """Rows and columns (B, 2) of the map that each of these images would have without its padding, at least one.
+
+        Args:
+            extents: (B, 2) height and width of the part of each image that is no padding.
+            images: (B, C, H, W).
+        """
+        left, top = self._margins(images)
+        return places_along(self.layers, extents + 2 * extents.new_tensor([top, left])).clamp_min(1)
 
     def points(self, places: Tensor, images: Tensor) -> Tensor:
         """Where places (N, 2) of the map of these images lie in them, x and y in pixels."""

@@ -70,27 +70,26 @@ class McmilTraining(TrainingModule):
 
     @torch.no_grad()
     def _expect_what_is_there(self, batch: Batch, present: Tensor) -> None:
-        """Begin with a map that emits about as many things as an image has classes, by the bias of the background.
+        """Begin with maps that emit about as many things as an image has classes, by the bias of the background.
 
         Else the first steps all go towards the background, hundreds of nats away, and wear the features out.
         """
         logits = self.model(batch.images[:1]).logits
-        number, places = float(logits.shape[1] - 1), logits[0, 0].numel()
-        things = mean_over_ranks(present.sum(1).float().mean()).clamp(0.1, places / 2)
-        places_of_all = mean_over_ranks(things.new_tensor(float(places)))
+        outside = self._outside(batch, logits)
+        shown = present.new_ones(logits[:, 0].shape) if outside is None else ~outside  # (B or 1, M, N)
+        places = mean_over_ranks(shown.sum((1, 2)).float().mean())
+        things = mean_over_ranks(present.sum(1).float().mean()).clamp_min(0.1).minimum(places / 2)
         bias = self.model.network.last.bias
         assert bias is not None
-        bias[-1] = (number * (places_of_all / things - 1)).log()
+        bias[-1] = ((logits.shape[1] - 1) * (places / things - 1)).log()
 
     def _outside(self, batch: Batch, logits: Tensor) -> Tensor | None:
-        """(B, M, N) bool: places whose middle lies in what pads an image."""
+        """(B, M, N) bool: places of the map that an image has only by its padding."""
         if batch.extents is None:
             return None
         rows, columns = (torch.arange(number, device=logits.device) for number in logits.shape[2:])
-        y = self.model.points(torch.stack((rows, rows), dim=1), batch.images)[:, 1]
-        x = self.model.points(torch.stack((columns, columns), dim=1), batch.images)[:, 0]
-        height, width = batch.extents.unbind(1)
-        return (y > height[:, None] - 1)[:, :, None] | (x > width[:, None] - 1)[:, None, :]
+        within = self.model.places_within(batch.extents, batch.images)
+        return (rows >= within[:, :1])[:, :, None] | (columns >= within[:, 1:])[:, None, :]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """As for every method, and whether the set of classes of each image is right, which is what was learned.
