@@ -35,12 +35,17 @@ def shared_training(recipe: Recipe, out: Path, devices: int) -> Path:
 
 def in_two_processes(method: str, folder: Path, out: Path) -> Path:
     """The tiny training of a method, on what ``folder`` holds if it learns from pictures; returns ``out``."""
+    run_in_two(Path(__file__), method, str(folder), str(out))
+    return out
+
+
+def run_in_two(script: Path, *arguments: str) -> None:
+    """Run a script that trains on two devices, on a CPU, with a thread each."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, method, str(folder), str(out)]
+    command = [sys.executable, str(script), *arguments]
     done = subprocess.run(command, env=environment, timeout=600, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return out
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """Two gloo processes on a CPU train as one process with the same batches."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from torch import Tensor
 
 from boxless.engine.checkpoints import read_checkpoint
 from boxless.engine.records import read_metrics
+from tests.engine.shared import run_in_two
 from tests.engine.watched import recipe, watched_training
 
 
@@ -20,13 +18,7 @@ from tests.engine.watched import recipe, watched_training
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left."""
     out = tmp_path_factory.mktemp("two")
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    script = root / "tests" / "engine" / "watched.py"
-    done = subprocess.run(
-        [sys.executable, str(script), str(out)], env=environment, timeout=300, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    run_in_two(Path(__file__).with_name("watched.py"), str(out))
     return out
 
 

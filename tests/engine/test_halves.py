@@ -32,7 +32,11 @@ def test_both_processes_end_with_the_same_state_to_the_bit(trained: tuple[Path, 
 
 
 def test_two_processes_end_with_the_state_of_one(trained: tuple[Path, Path]) -> None:
-    """To a tenth of one of the four steps of Adam, by 1e-4 and more, in the mean over a tensor."""
+    """To 5e-5 in the mean over a tensor, of four steps of Adam by up to 1e-3 for a map of classes.
+
+    Its images are of several sizes, and what pads one in a batch differs between the whole and its halves: a place near
+    the border sees a little of it.
+    """
     alone, shared = (load_file(out / "0.safetensors") for out in trained)
     assert alone.keys() == shared.keys()
     distances = {
@@ -40,7 +44,7 @@ def test_two_processes_end_with_the_state_of_one(trained: tuple[Path, Path]) -> 
         for name, value in alone.items()
         if value.is_floating_point()
     }
-    assert max(distances.values()) < 1e-5, distances
+    assert max(distances.values()) < 5e-5, distances
 
 
 def test_losses_and_measures_are_those_of_both_halves(trained: tuple[Path, Path]) -> None:

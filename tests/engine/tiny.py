@@ -67,7 +67,7 @@ def tiny(method: str, folder: Path, **run: Any) -> Recipe:
             "training": {"pretrained": False},
         },
         "mcmil": {
-            "data": digits | {"layout": "mnist-3"},
+            "data": digits | {"layout": "extended-mnist"},
             "model": {"widths": [4, 4, 4, 4, 4]},
             "training": {"warmup": 2, "averaging": 0.5},
         },
