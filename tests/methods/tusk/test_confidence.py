@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from boxless.methods.tusk.confidence import DISTINCT, least_score
+from boxless.methods.tusk.confidence import DISTINCT, least_score, score_of_drawn
 
 
 def normal(mean: float, deviation: float, number: int, seed: int = 0) -> Tensor:
@@ -54,3 +54,31 @@ def test_a_single_outlier_is_no_group() -> None:
 @pytest.mark.parametrize("scores", [[], [0.5], [0.5, 0.5, 0.5]])
 def test_of_nothing_to_part_none_is_left_out(scores: list[float]) -> None:
     assert least_score(torch.tensor(scores)) is None
+
+
+def test_with_masks_the_cut_is_where_fewest_stand_wrong() -> None:
+    scores = torch.rand(200, generator=torch.Generator().manual_seed(0))
+    noise = 0.2 * torch.randn(200, generator=torch.Generator().manual_seed(1))
+    drawn = scores + noise > 0.3
+    cut = score_of_drawn(scores, drawn)
+    assert cut is not None
+    wrong = [int((drawn != (scores >= least)).sum()) for least in [*scores.tolist(), 2.0]]
+    assert int((drawn != (scores >= cut)).sum()) == min(wrong)
+
+
+def test_low_scores_of_what_is_drawn_are_kept() -> None:
+    """As of sprites: unused keypoints score alike and low, used ones anywhere above them."""
+    unused, used = normal(0.15, 0.01, 300), torch.linspace(0.2, 1.0, 300)
+    scores, drawn = torch.cat((used, unused)), torch.arange(600) < 300
+    assert score_of_drawn(scores, drawn) == pytest.approx(float(unused.max() + 0.2) / 2)
+    parted = least_score(scores)
+    assert parted is None or parted > 0.3  # the scores alone do not tell
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_where_all_or_none_are_drawn_none_is_left_out(drawn: bool) -> None:
+    assert score_of_drawn(torch.linspace(0, 1, 9), torch.full((9,), drawn)) is None
+
+
+def test_of_no_keypoint_none_is_left_out() -> None:
+    assert score_of_drawn(torch.empty(0), torch.empty(0, dtype=torch.bool)) is None

@@ -18,6 +18,7 @@ from boxless.data.glyphs import load_glyphs
 from boxless.data.hashing import generator, uniforms
 from boxless.data.scenes import Layout, SceneGenerator
 from boxless.hardware import autocast
+from boxless.instances import Instances
 from boxless.methods.tusk.calibration import DRAWN_IMAGES
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.contents import content_sums, offsets_of
@@ -475,6 +476,27 @@ class TestCalibration:
         found = training.model.detect([image for batch in training._kept for image in batch.images], k=3)
         np.testing.assert_allclose(asked[0].numpy(), np.concatenate([one.scores for one in found]), atol=1e-5)
 
+    def test_with_masks_the_confidence_is_of_what_draws(self) -> None:
+        """The keypoints of three images, of which the second found one fewer; three masks are empty."""
+        scores = [[0.9, 0.2, 0.3], [0.8, 0.4], [0.1, 0.7, 0.95]]
+        drawn = [[True, False, True], [True, True], [False, False, True]]
+        found = [
+            Instances(
+                np.zeros((len(row), 2)),
+                np.ones((len(row), 2)),
+                scores=row,
+                masks=np.array(own)[:, None, None],
+                descriptors=np.zeros((len(row), small_model().config.descriptor_size), np.float32),
+            )
+            for row, own in zip(scores, drawn, strict=True)
+        ]
+        training = self.training(masks=True)
+        answers = iter(found)
+        training.model.detect = lambda images, k: [next(answers) for _ in images]  # type: ignore[method-assign, assignment]
+        training._kept = batches(1, size=3)
+        training.on_validation_epoch_start()
+        assert training.model.calibrated_threshold == pytest.approx(0.25)  # 0.7 alone is on the wrong side
+
     def test_where_the_number_is_known_all_are_objects(self) -> None:
         training = self.training(varying=False)
         training._kept = batches(1)
@@ -484,8 +506,6 @@ class TestCalibration:
 
 def knowing(model: Tusk, steps: list[Batch], order: Tensor) -> None:
     """Make ``detect`` give what is there, with the prototype ``order[class]`` as the descriptor."""
-    from boxless.instances import Instances
-
     truths: list[Instances] = []
     for batch in steps:
         assert batch.centers is not None

@@ -9,7 +9,7 @@ from boxless.data.batch import Batch
 from boxless.engine.ranks import gathered
 from boxless.hardware import autocast
 from boxless.instances import Instances
-from boxless.methods.tusk.confidence import least_score
+from boxless.methods.tusk.confidence import least_score, score_of_drawn
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.model import Tusk
@@ -38,7 +38,8 @@ def calibrate(model: Tusk, batches: Sequence[Batch], settings: TuskTrainingConfi
     k = model.config.instances
     detected = [one for batch in batches for one in model.detect(batch.unpadded(), k=k)]
     if model.config.varying:
-        model.calibrated_threshold = least_score(_all_scores(detected, k, model.center.device))
+        scores, drawn = _all_scores(detected, k, model.center.device)
+        model.calibrated_threshold = score_of_drawn(scores, drawn) if model.config.masks else least_score(scores)
     if model.config.named:
         classes = classes_of_prototypes(model, with_prototypes(model, detected), batches, settings.one_to_one)
         if classes is not None:
@@ -75,10 +76,12 @@ def _content_sums(model: Tusk, batches: Sequence[Batch]) -> Tensor:
     return gathered(sums).sum(dim=0)
 
 
-def _all_scores(found: Sequence[Instances], k: int, device: torch.device) -> Tensor:
-    """(N,) those of all processes, which may have found unequal numbers."""
-    scores = torch.full((len(found), k), torch.nan, device=device)
-    for row, one in zip(scores, found, strict=True):
-        row[: len(one)] = torch.from_numpy(one.scores)
-    scores = gathered(scores)
-    return scores[scores.isfinite()]
+def _all_scores(found: Sequence[Instances], k: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(N,) scores of all processes, which may have found unequal numbers; (N,) bool: the mask, if any, is not empty."""
+    rows = torch.full((len(found), k, 2), torch.nan, device=device)
+    for row, one in zip(rows, found, strict=True):
+        row[: len(one), 0] = torch.from_numpy(one.scores)
+        row[: len(one), 1] = 1.0 if one.masks is None else torch.from_numpy(one.masks.any(axis=(1, 2)))
+    scores, drawn = gathered(rows).flatten(0, 1).unbind(-1)
+    there = scores.isfinite()
+    return scores[there], drawn[there] > 0
