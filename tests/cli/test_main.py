@@ -1,5 +1,6 @@
 """The command as a whole: help in no time, one sentence for what is wrong."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -70,3 +71,26 @@ def test_a_reader_who_leaves_early_is_no_error() -> None:
     told = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (told.returncode, told.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_sentence(error: int, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose error may name no file, and no two libraries write alike."""
+
+    def full(words: list[str]) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("boxless.cli.main._run", full)
+    assert (
+        fails("train")
+        == f"boxless: a file cannot be used ({os.strerror(error)}); check the name, the rights and the disk."
+    )
+
+
+def test_other_errors_of_the_system_are_none_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(words: list[str]) -> int:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr("boxless.cli.main._run", broken)
+    with pytest.raises(OSError, match="broken"):
+        main(["train"])

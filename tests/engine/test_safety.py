@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from boxless.engine.run import train
 from boxless.engine.sources import Scenes
 from boxless.errors import BoxlessError
 from boxless.models import load
-from tests.engine.tiny import tiny_recipe
+from tests.engine.tiny import tiny, tiny_recipe
 
 
 class _Bomb:
@@ -50,8 +51,9 @@ def test_a_model_names_a_method_of_the_list(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize(("method", "loss"), [("mist-classify", "classification"), ("mcmil", "likelihood")])
 def test_a_loss_that_is_not_finite_stops_names_itself_and_saves_the_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compose = Scenes.batch
 
@@ -61,8 +63,21 @@ def test_a_loss_that_is_not_finite_stops_names_itself_and_saves_the_batch(
         return batch
 
     monkeypatch.setattr(Scenes, "batch", poisoned)
-    with pytest.raises(TrainingDiverged, match="loss/classification is not finite at step 0"):
-        train(tiny_recipe(), tmp_path, progress=False)
+    recipe = tiny(method, tmp_path)
+    if method == "mcmil":  # canvases of several sides
+        recipe = replace(recipe, data=replace(recipe.data, layout="mnist-scattered"))
+    with pytest.raises(TrainingDiverged, match=f"loss/{loss} is not finite at step 0"):
+        train(recipe, tmp_path / "run", progress=False)
+    tmp_path /= "run"
     saved = load_file(tmp_path / "bad_batch.safetensors")
     assert saved["images"][1].isnan().any()
-    assert json.loads((tmp_path / "bad_batch.json").read_text()) == {"loss": "loss/classification", "step": 0}
+    assert json.loads((tmp_path / "bad_batch.json").read_text()) == {"loss": f"loss/{loss}", "step": 0}
+
+
+def test_what_cannot_be_built_leaves_no_run_in_the_way_of_another_try(tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    with pytest.raises(BoxlessError, match="layout"):
+        train(replace(recipe, data=replace(recipe.data, layout="nowhere")), tmp_path, progress=False)
+    with pytest.raises(BoxlessError, match="at least one process or GPU, not 0"):
+        train(recipe, tmp_path, devices=0, progress=False)
+    train(recipe, tmp_path, progress=False)

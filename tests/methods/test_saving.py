@@ -200,3 +200,9 @@ def test_weights_that_were_cut_off_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     assert "is broken" in error_of(tmp_path)
+
+
+def test_a_description_that_is_too_deep_is_broken(tmp_path: Path) -> None:
+    saved(tmp_path)
+    (tmp_path / "model.json").write_text("[" * 100_000)
+    assert "is broken" in error_of(tmp_path)

@@ -1,7 +1,9 @@
 """The command ``boxless``: finds the verb, and turns what goes wrong into one line and an exit code."""
 
+import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -18,6 +20,7 @@ VERBS = {
 }
 
 USER_ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # whose errors often name no file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 where a verb read nothing, 2 for an error of the user, 130 after an interrupt.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # Pillow's; we say it in our words
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -41,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in NO_ROOM:
             raise
-        _tell(f"{error.filename} cannot be used ({error.strerror}); check the name, the rights and the disk.")
+        place = "a file" if error.filename is None else error.filename
+        _tell(f"{place} cannot be used ({error.strerror}); check the name, the rights and the disk.")
         return USER_ERROR
 
 

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -9,6 +11,9 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     """Write ``data`` to ``path`` so that a kill or a full disk leaves the old file or the new one, never a part.
 
     The data goes to a temporary file in the same folder (made if missing), is synced, and renamed.
+
+    Raises:
+        OSError: it cannot be written; a full disk, too, with ``path`` as its filename.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -16,7 +21,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         data = data.encode("utf-8")
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with naming(path), os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -24,4 +29,14 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an error of the system in here this file's name: a full disk names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
         raise

@@ -90,7 +90,9 @@ class SaveBadBatch(Callback):
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, TrainingDiverged) and self._batch is not None:
-            tensors = {name: value for name, value in vars(self._batch).items() if value is not None}
+            tensors = {
+                name: value.clone().contiguous() for name, value in vars(self._batch).items() if value is not None
+            }
             write_atomically(self.run / "bad_batch.safetensors", save(tensors))
             note: Mapping[str, Any] = {"loss": exception.name, "step": exception.step}
             write_atomically(self.run / "bad_batch.json", json.dumps(note))

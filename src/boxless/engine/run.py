@@ -71,9 +71,13 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     run = Path(out)
-    checkpoint = _prepared(run, recipe, resume)
+    if devices < 1:
+        raise BoxlessError(f"A run needs at least one process or GPU, not {devices}; leave --devices out for one.")
+    checkpoint = _checkpoint_of(run, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
     module, data = build(recipe, devices=devices, problems_file=run / PROBLEMS_FILE)
+    if not resume and not is_other_rank():
+        _begin(run, recipe)  # only now: what cannot be built leaves no run in the way of another try
     epochs_done = 0 if checkpoint is None else int(read_checkpoint(checkpoint)["epoch"]) + 1
     with _quiet():
         trainer = _trainer(recipe, run, epochs_done, max_time, devices, progress)
@@ -152,21 +156,23 @@ def _model_value(config_type: type[Any], recipe: Recipe, name: str) -> Any:
     return recipe.model.get(name, next(field.default for field in fields(config_type) if field.name == name))
 
 
-def _prepared(run: Path, recipe: Recipe, resume: bool) -> Path | None:
-    """The run directory with the recipe in it; the checkpoint to go on from, if there is one."""
+def _checkpoint_of(run: Path, resume: bool) -> Path | None:
+    """The checkpoint to go on from, if there is one; a new run must not lie where one lies already."""
     checkpoint = run / f"{LAST}.ckpt"
     if resume:
         if not (run / RECIPE_FILE).is_file():
             raise BoxlessError(f"{run} holds no run to resume: it has no {RECIPE_FILE}; train without --resume.")
         return checkpoint if checkpoint.is_file() else None
-    if is_other_rank():
-        return None  # a process that the first one started, after it had prepared the directory
-    if (run / RECIPE_FILE).exists():
+    if (run / RECIPE_FILE).exists() and not is_other_rank():  # which the first one started, after it had begun the run
         raise BoxlessError(f"{run} holds a run already; go on with --resume, or give another directory by --out.")
+    return None
+
+
+def _begin(run: Path, recipe: Recipe) -> None:
+    """Leave the recipe in the run directory."""
     if recipe.data.folder is not None:
         recipe = replace(recipe, data=replace(recipe.data, folder=str(Path(recipe.data.folder).resolve())))
     write_recipe(run / RECIPE_FILE, recipe)
-    return None
 
 
 def _trainer(

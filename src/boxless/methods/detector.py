@@ -272,7 +272,7 @@ def read_description(directory: Path) -> dict[str, Any]:
         raise BoxlessError(f"{directory} is no model directory: it has no {CONFIG_FILE}; give a run or a saved model.")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BoxlessError(f"{path} is broken ({error}); save the model again.") from error
     if (
         not isinstance(description, dict)

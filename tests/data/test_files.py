@@ -1,0 +1,37 @@
+"""Files that are whole or not there."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boxless.data.files import naming, write_atomically
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from boxless.data.files import write_atomically
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_atomically(Path(sys.argv[1]), bytes(5000))
+except OSError as error:
+    print(error.filename)
+"""
+
+
+def test_a_full_disk_leaves_the_old_file_and_is_told_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "found.json"
+    write_atomically(path, "old")
+    told = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
+    assert (told.stdout.strip(), told.stderr) == (str(path), "")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["found.json"]
+
+
+def test_a_name_that_an_error_has_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, naming(tmp_path):
+        (tmp_path / "missing").read_text()
+    assert caught.value.filename == str(tmp_path / "missing")
