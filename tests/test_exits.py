@@ -1,13 +1,15 @@
 import csv
 import json
 import sys
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from boxless.errors import BoxlessError
-from boxless.exits import write
+from boxless.exits import Format, write
 from boxless.instances import Instances
 
 NAMES = ("ant", "bee")
@@ -133,3 +135,19 @@ def test_an_unknown_suffix_asks_for_a_format(tmp_path: Path) -> None:
 def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BoxlessError, match="coco, csv, parquet, label-studio"):
         write(tmp_path / "found.txt", [], format="yolo")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "format"), [("a.json", None), ("a.json", "label-studio"), ("a.csv", None)])
+def test_instances_of_a_generator_do_not_stay_in_memory(name: str, format: Format | None, tmp_path: Path) -> None:
+    """Masks are as large as images."""
+    kept: list[weakref.ref[Instances]] = []
+
+    def found() -> Iterator[tuple[str, Instances]]:
+        for number in range(4):
+            assert sum(one() is not None for one in kept) <= 1
+            one = Instances([[1, 1]], [[2, 2]], class_names=NAMES, image_size=(8, 9))
+            kept.append(weakref.ref(one))
+            yield f"{number}.png", one
+
+    write(tmp_path / name, found(), format)
+    assert "3.png" in (tmp_path / name).read_text()

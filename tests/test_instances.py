@@ -175,6 +175,15 @@ def test_coco_boxes_start_at_the_corner_of_the_top_left_pixel(two: Instances) ->
     assert second["id"] == 12
 
 
+def test_coco_has_masks_as_run_lengths_and_their_pixels_as_area() -> None:
+    masks = np.zeros((2, 3, 5), bool)
+    masks[1, 1:, 2] = True
+    empty, there = Instances([[1, 1], [2, 1]], [[2, 2], [3, 3]], masks=masks).to_coco(image_id=1)
+    assert (empty["segmentation"], empty["area"]) == ({"size": [3, 5], "counts": [15]}, 0)
+    assert (there["segmentation"], there["area"]) == ({"size": [3, 5], "counts": [7, 2, 6]}, 2)
+    assert there["bbox"] == [1.0, 0.0, 3.0, 3.0]
+
+
 def test_coco_numbers_have_no_digits_that_float32_does_not_hold() -> None:
     annotation = Instances([[8.1, 3]], [[0.2, 0.2]], scores=[0.7]).to_coco(image_id=1)[0]
     assert annotation["bbox"] == [8.5, 3.4, 0.2, 0.2]

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -14,7 +14,7 @@ from boxless.errors import BoxlessError
 from boxless.instances import Instances
 
 Format = Literal["coco", "csv", "parquet", "label-studio"]
-Items = Sequence[tuple[str, Instances]]
+Items = Iterable[tuple[str, Instances]]
 
 SUFFIXES: dict[str, Format] = {".json": "coco", ".csv": "csv", ".parquet": "parquet"}
 COLUMNS = ("file_name", "label", "name", "score", "x", "y", "width", "height")
@@ -25,7 +25,8 @@ def write(path: Path | str, items: Items, format: Format | None = None) -> None:
 
     Args:
         path: the file to write; its folder is made if it is missing.
-        items: (file name, instances) of each image. COCO and Label Studio need the ``image_size`` of the instances.
+        items: (file name, instances) of each image, looked at one by one: of a generator, no instances stay in memory.
+            COCO and Label Studio need their ``image_size``.
         format: "coco", "csv", "parquet" or "label-studio"; by the suffix (.json is COCO) where None.
 
     Raises:
@@ -52,12 +53,12 @@ def label_studio_tasks(items: Items) -> list[dict[str, Any]]:
     Raises:
         BoxlessError: an image without a size.
     """
+    tasks = []
     for file_name, instances in items:
         if instances.image_size is None:
             raise BoxlessError(f"{file_name} has no image_size, which Label Studio's percent need; add it.")
-    return [
-        {"data": {"image": file_name}, "predictions": [instances.to_label_studio()]} for file_name, instances in items
-    ]
+        tasks.append({"data": {"image": file_name}, "predictions": [instances.to_label_studio()]})
+    return tasks
 
 
 def format_of(path: Path | str, format: str | None = None) -> Format:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boxless.errors import BoxlessError
+from boxless.run_lengths import encoded
 
 if TYPE_CHECKING:
     import supervision
@@ -156,12 +157,14 @@ class Instances:
 
         Returns:
             For each instance ``id``, ``image_id``, ``category_id`` (our class id, from 0), ``bbox`` (left, top, width,
-            height in pixels, from the corner of the top-left pixel), ``area``, ``score``, ``iscrowd``.
+            height in pixels, from the corner of the top-left pixel), ``area``, ``score``, ``iscrowd``; with masks also
+            ``segmentation``, as run lengths, whose pixels are then the area.
         """
         lefts, tops = (_plain(self._corner_boxes()[:, axis]) for axis in (0, 1))
         widths, heights = (_plain(self.sizes[:, axis]) for axis in (0, 1))
-        areas = _plain(self.sizes[:, 0] * self.sizes[:, 1])
+        areas = _plain(self.sizes[:, 0] * self.sizes[:, 1] if self.masks is None else self.masks.sum(axis=(1, 2)))
         scores, labels = _plain(self.scores), self.labels.tolist()
+        segments = [{}] * len(self) if self.masks is None else [{"segmentation": encoded(mask)} for mask in self.masks]
         return [
             {
                 "id": first_id + index,
@@ -171,6 +174,7 @@ class Instances:
                 "area": areas[index],
                 "score": scores[index],
                 "iscrowd": 0,
+                **segments[index],
             }
             for index in range(len(self))
         ]

@@ -158,7 +158,7 @@ class TestWrite:
             ([("a.png", Instances([], [], image_size=(1, 1)))] * 2, "a.png is given twice"),
             ([("a.png", Instances([], []))], "a.png has no image_size"),
             (
-                [("a.png", Instances([], [], image_size=(1, 1), class_names=names)) for names in (("x",), ("y",))],
+                [(f"{name}.png", Instances([], [], image_size=(1, 1), class_names=(name,))) for name in ("x", "y")],
                 "must agree in their class names",
             ),
         ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,35 +51,49 @@ def run(arguments: Sequence[str]) -> int:
     format = None if options["out"] is None else format_of(options["out"], options["format"])
     files = list_images(options["images"])
     detector = load(options["model"])
+    seen = Seen(len(files))
     with interruptible("interrupted; nothing was written."):
-        found, broken = _detect(detector, files, options)
-    if found and options["out"] is not None:
-        write(options["out"], [(str(path), instances) for path, instances in found], format)
-        remark(f"{sum(len(one) for _, one in found):,} objects in {len(found):,} images: {options['out']}")
-    elif found:
-        _print_counts(found, detector.config.class_names)
-    if broken:
-        remark(f"{broken:,} of {len(files):,} images could not be read and were passed over.")
-    return 0 if found else 1
+        found = _detect(detector, files, options, seen)
+        if options["out"] is None:
+            counts = [(str(path), instances.counts()) for path, instances in found]
+        elif (first := next(found, None)) is not None:
+            items = ((str(path), instances) for path, instances in chain([first], found))
+            write(options["out"], items, format)
+    if seen.read and options["out"] is not None:
+        remark(f"{seen.objects:,} objects in {seen.read:,} images: {options['out']}")
+    elif seen.read:
+        _print_counts(counts, detector.config.class_names)
+    if seen.read < seen.asked:
+        remark(f"{seen.asked - seen.read:,} of {seen.asked:,} images could not be read and were passed over.")
+    return 0 if seen.read else 1
+
+
+@dataclass
+class Seen:
+    """How many images were asked for, how many of them were read, and how many objects these hold."""
+
+    asked: int
+    read: int = 0
+    objects: int = 0
 
 
 def _detect(
-    detector: Detector, files: Sequence[Path], options: dict[str, Any]
-) -> tuple[list[tuple[Path, Instances]], int]:
-    """The instances of each image that can be read, and how many cannot."""
+    detector: Detector, files: Sequence[Path], options: dict[str, Any], seen: Seen
+) -> Iterator[tuple[Path, Instances]]:
+    """The instances of each image that can be read, as they are found: masks are as large as images, and may go."""
     from boxless.engine.image_progress import ImageProgress
 
-    found: list[tuple[Path, Instances]] = []
     with ImageProgress("detecting", len(files)) as progress:
         for batch in _batches(files, detector.config.channels, progress):
             images = [image for _, image in batch]
             instances = detector.detect(images, k=options["k"], threshold=options["threshold"])
             for (path, image), one in zip(batch, instances, strict=True):
-                found.append((path, one))
+                seen.read += 1
+                seen.objects += len(one)
                 if options["pictures"] is not None:
-                    _draw(Path(options["pictures"]), len(found), path, image, one)
+                    _draw(Path(options["pictures"]), seen.read, path, image, one)
+                yield path, one
             progress.advance(len(batch))
-    return found, len(files) - len(found)
 
 
 def _batches(files: Sequence[Path], channels: int, progress: ImageProgress) -> Iterator[list[tuple[Path, Tensor]]]:
@@ -111,15 +127,14 @@ def _draw(folder: Path, number: int, path: Path, image: Tensor, instances: Insta
     write_picture(folder / f"{number:04d}-{path.stem}.png", picture)
 
 
-def _print_counts(found: Sequence[tuple[Path, Instances]], class_names: Sequence[str]) -> None:
+def _print_counts(found: Sequence[tuple[str, dict[str, int]]], class_names: Sequence[str]) -> None:
     """How many of each class each image holds, and all together."""
-    counts = [one.counts() for _, one in found]
     rows = [
-        [str(path), str(len(one)), *(str(count.get(name, 0) or "") for name in class_names)]
-        for (path, one), count in zip(found[:MOST_ROWS], counts, strict=False)
+        [name, str(sum(count.values())), *(str(count.get(class_name, 0) or "") for class_name in class_names)]
+        for name, count in found[:MOST_ROWS]
     ]
     if len(found) > 1:
-        total = [sum(count.get(name, 0) for count in counts) for name in class_names]
+        total = [sum(count.get(class_name, 0) for _, count in found) for class_name in class_names]
         rows.append([f"all {len(found):,} images", str(sum(total)), *map(str, total)])
     print_table(["image", "objects", *class_names], rows)
     if len(found) > MOST_ROWS:

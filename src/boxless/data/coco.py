@@ -5,7 +5,7 @@ pixel's centre. A centre is therefore left + width / 2 - 0.5, and the way out ad
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def read_coco(path: Path) -> CocoFile:
 
 def write_coco(
     path: Path,
-    images: Sequence[tuple[str, Instances]],
+    images: Iterable[tuple[str, Instances]],
     attributes: Mapping[str, Sequence[str]] | None = None,
     in_reading_order: bool = False,
 ) -> None:
@@ -85,7 +85,8 @@ def write_coco(
 
     Args:
         path: of the file; it is written wholly or not at all.
-        images: file name and instances of each image; instances know their ``image_size``, and agree in class names.
+        images: file name and instances of each image, looked at one by one; instances know their ``image_size``, and
+            agree in class names.
         attributes: of classes that combine some, see ``boxless.data.attributes``.
         in_reading_order: said in the file, of the instances of each image.
 
@@ -97,28 +98,27 @@ def write_coco(
         document["info"]["attributes"] = {name: list(values) for name, values in attributes.items()}
     if in_reading_order:
         document["info"]["order"] = READING
-    document["categories"] = [{"id": label, "name": name} for label, name in enumerate(_class_names(images))]
     seen: set[str] = set()
+    named: set[tuple[str, ...] | None] = set()
     for image_id, (name, instances) in enumerate(images, start=1):
         if instances.image_size is None or name in seen:
             reason = "is given twice" if name in seen else "has no image_size"
             raise BoxlessError(f"{name} {reason}, so {path} cannot be written as COCO; correct the list of images.")
         seen.add(name)
+        named.add(instances.class_names)
+        if len(named) > 1:
+            raise BoxlessError(
+                "The instances of one COCO file must agree in their class names; write a file for each set."
+            )
         height, width = instances.image_size
         document["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
         document["annotations"] += instances.to_coco(image_id, first_id=len(document["annotations"]) + 1)
-    write_atomically(path, json.dumps(document))
-
-
-def _class_names(images: Sequence[tuple[str, Instances]]) -> tuple[str, ...]:
-    named = {instances.class_names for _, instances in images}
-    if len(named) > 1:
-        raise BoxlessError("The instances of one COCO file must agree in their class names; write a file for each set.")
     names = named.pop() if named else ()
     if names is None:
-        most = max((int(label) for _, instances in images for label in instances.labels), default=-1)
+        most = max((annotation["category_id"] for annotation in document["annotations"]), default=-1)
         names = tuple(map(str, range(most + 1)))
-    return names
+    document["categories"] = [{"id": label, "name": name} for label, name in enumerate(names)]
+    write_atomically(path, json.dumps(document))
 
 
 def _load(path: Path) -> Any:

@@ -1,0 +1,28 @@
+"""Masks as run lengths, the form in which COCO writes those of pixels."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def encoded(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """COCO's run-length encoding without compression.
+
+    Args:
+        mask: (H, W), H and W at least 1.
+
+    Returns:
+        ``size`` [H, W] and ``counts``: the lengths of the runs of False and True in turn, False first, column by
+        column.
+    """
+    pixels = mask.ravel(order="F")
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    lengths = np.diff(np.concatenate(([0], changes, [pixels.size]))).tolist()
+    return {"size": list(mask.shape), "counts": [0, *lengths] if pixels[0] else lengths}
+
+
+def decoded(run_lengths: dict[str, Any]) -> NDArray[np.bool_]:
+    """The mask (H, W) of COCO's run-length encoding without compression."""
+    counts = np.asarray(run_lengths["counts"], np.int64)
+    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(run_lengths["size"], order="F")
