@@ -11,7 +11,7 @@ import boxless
 
 ROOT = Path(boxless.__file__).parent
 METHODS = [path.name for path in (ROOT / "methods").iterdir() if (path / "__init__.py").is_file()]
-SHARED = {"errors", "instances", "exits", "run_lengths", "hardware", "plain", "models"}
+SHARED = {"errors", "instances", "exits", "run_lengths", "image_progress", "hardware", "plain", "models"}
 ALLOWED = {
     "ops": set[str](),
     "nets": {"ops"},

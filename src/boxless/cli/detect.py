@@ -15,7 +15,7 @@ from boxless.cli.parsing import new_parser, parse, threshold_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from boxless.engine.image_progress import ImageProgress
+    from boxless.image_progress import ImageProgress
     from boxless.instances import Instances
     from boxless.methods.detector import Detector
 
@@ -81,7 +81,7 @@ def _detect(
     detector: Detector, files: Sequence[Path], options: dict[str, Any], seen: Seen
 ) -> Iterator[tuple[Path, Instances]]:
     """The instances of each image that can be read, as they are found: masks are as large as images, and may go."""
-    from boxless.engine.image_progress import ImageProgress
+    from boxless.image_progress import ImageProgress
 
     with ImageProgress("detecting", len(files)) as progress:
         for batch in _batches(files, detector.config.channels, progress):

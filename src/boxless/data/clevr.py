@@ -95,7 +95,7 @@ def write_clevr(
     Raises:
         BoxlessError: see :func:`read_clevr`.
     """
-    folder, problems = check_images(read_clevr(source, most=most))
+    folder, problems = check_images(read_clevr(source, most=most), progress=True)
     tested = round(len(folder.images) * TEST_SHARE)
     parts = {
         "train": folder.images[: len(folder.images) - tested],

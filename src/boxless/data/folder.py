@@ -24,6 +24,7 @@ from boxless.data.coco import CocoFile, find_coco
 from boxless.data.images import UnreadableImage, list_images, read_image
 from boxless.data.metadata import METADATA_FILE, read_metadata
 from boxless.errors import BoxlessError
+from boxless.image_progress import ImageProgress
 from boxless.instances import Instances
 
 # Pillow decodes without Python's lock; more threads would hold too many huge images at once.
@@ -121,15 +122,16 @@ def read_folder(
     return Folder(root, tuple(class_names), images, attributes, coco is not None and coco.in_reading_order)
 
 
-def check_images(folder: Folder) -> tuple[Folder, list[str]]:
+def check_images(folder: Folder, progress: bool = False) -> tuple[Folder, list[str]]:
     """Decode every image once, because only that finds a file that was cut off.
 
     Returns:
         The folder with the images that can be read, and their sizes; and one sentence for each of the others, in their
         order: it is broken, or its size is not the one that its boxes are said to lie in.
     """
-    with ThreadPoolExecutor(CHECKING_THREADS) as threads:
-        found = list(threads.map(_size_or_problem, folder.images))
+    checking = ImageProgress("checking", len(folder.images), shown=progress)
+    with checking, ThreadPoolExecutor(CHECKING_THREADS) as threads:
+        found = list(checking.over(threads.map(_size_or_problem, folder.images)))
     good = [replace(image, size=one) for image, one in zip(folder.images, found, strict=True) if isinstance(one, tuple)]
     return replace(folder, images=good), [one for one in found if isinstance(one, str)]
 

@@ -18,6 +18,7 @@ from boxless.data.files import write_atomically
 from boxless.data.labelled_array import LabelledArray
 from boxless.data.metadata import METADATA_FILE
 from boxless.errors import BoxlessError
+from boxless.image_progress import ImageProgress
 from boxless.instances import Instances
 
 Prepared = tuple[str, Tensor, Instances] | tuple[str, Tensor, Instances, Tensor]
@@ -50,14 +51,15 @@ def write_folder(
     if table.exists():
         raise BoxlessError(f"{table} is there already; give another folder, or delete this one.")
     written: dict[str, Instances] = {}
-    for given, pixels, truth, *segments in images:
-        name = f"{Path(given).stem}.png"
-        if name in written:
-            raise BoxlessError(f"There are two images {name} for {root}; name them differently.")
-        write_atomically(root / "images" / name, png_bytes(pixels))
-        for numbers in segments:
-            write_atomically(root / "segments" / name, _png(numbers))
-        written[name] = truth
+    with ImageProgress("writing", None) as writing:
+        for given, pixels, truth, *segments in writing.over(images):
+            name = f"{Path(given).stem}.png"
+            if name in written:
+                raise BoxlessError(f"There are two images {name} for {root}; name them differently.")
+            write_atomically(root / "images" / name, png_bytes(pixels))
+            for numbers in segments:
+                write_atomically(root / "segments" / name, _png(numbers))
+            written[name] = truth
     write_coco(table, list(written.items()), attributes, in_reading_order)
     return len(written)
 
@@ -71,10 +73,11 @@ def write_labelled(root: Path, array: LabelledArray) -> int:
     table = io.StringIO()
     rows = csv.writer(table)
     rows.writerow(("file_name", "labels"))
-    for number, (pixels, label) in enumerate(zip(array.images, array.labels, strict=True)):
-        name = f"images/{number:06}.png"
-        write_atomically(root / name, _png(torch.from_numpy(pixels)))
-        rows.writerow((name, array.class_names[label]))
+    with ImageProgress("writing", len(array.labels)) as writing:
+        for number, (pixels, label) in enumerate(writing.over(zip(array.images, array.labels, strict=True))):
+            name = f"images/{number:06}.png"
+            write_atomically(root / name, _png(torch.from_numpy(pixels)))
+            rows.writerow((name, array.class_names[label]))
     write_atomically(root / METADATA_FILE, table.getvalue())
     return len(array.labels)
 

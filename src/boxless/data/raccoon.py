@@ -78,7 +78,7 @@ def _written(source: Path, root: Path, edge: int, others: Path | None) -> tuple[
         if not names <= known:
             lacking = ", ".join(sorted(names - known))
             raise BoxlessError(f"{source / LISTS[part]} names {lacking}, which has no annotations; copy the set again.")
-    folder, problems = check_images(folder)
+    folder, problems = check_images(folder, progress=True)
     counts = {}
     for part, names in lists.items():
         images = _small(folder, names, edge)

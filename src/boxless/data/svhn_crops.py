@@ -40,7 +40,7 @@ def write_svhn_crops(source: str | os.PathLike[str], root: str | os.PathLike[str
     problems: list[str] = []
     for part in ("train", "test"):
         if not (Path(root) / part / "coco.json").exists():
-            numbers, broken = check_images(read_svhn(Path(source) / "full", part))
+            numbers, broken = check_images(read_svhn(Path(source) / "full", part), progress=True)
             counts[part] = write_folder(
                 Path(root) / part, square_crops(numbers), in_reading_order=numbers.in_reading_order
             )

@@ -161,7 +161,7 @@ def write_voc_coco(
     """
     images = suitable_images(folders)
     by_path = {image.path: name for name, image in images.items()}
-    checked, problems = check_images(Folder(Path(root), VOC_CLASSES, list(images.values())))
+    checked, problems = check_images(Folder(Path(root), VOC_CLASSES, list(images.values())), progress=True)
     usable = {by_path[image.path]: image for image in checked.images}
     counts = {}
     for part, names in parted(list(usable), seed).items():

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from boxless.data.batch import Batch
-from boxless.engine.image_progress import ImageProgress
 from boxless.engine.loaders import evaluation_loader
 from boxless.engine.sources import Images, Source
+from boxless.image_progress import ImageProgress
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
 from boxless.metrics.count_threshold import CountThreshold, best_count_threshold

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.data.folder import check_images, read_folder
-from boxless.engine.image_progress import ImageProgress
 from boxless.engine.loaders import evaluation_loader
 from boxless.engine.recipe import DataConfig
 from boxless.engine.sources import Images, Scenes, Source, scenes_of_test_glyphs
 from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
+from boxless.image_progress import ImageProgress
 from boxless.instances import Instances
 from boxless.methods.abilities import ReadsImages, Reconstructs, Segments, Transcribes
 from boxless.methods.detector import Detector, Threshold
@@ -179,7 +179,7 @@ def evaluate(
         BoxlessError: the model, the folder or a setting is not usable.
     """
     detector = model if isinstance(model, Detector) else load(model)
-    source, problems = _source(detector, data, images, seed)
+    source, problems = _source(detector, data, images, seed, progress)
     predicted: list[Instances] = []
     true: list[Instances] = []
     guessed: list[Instances] = []
@@ -259,7 +259,9 @@ def evaluate(
     )
 
 
-def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: int) -> tuple[Source, list[str]]:
+def _source(
+    detector: Detector, data: DataConfig | str | Path, size: int, seed: int, progress: bool
+) -> tuple[Source, list[str]]:
     config = detector.config
     if isinstance(data, DataConfig) and data.folder is None:
         scenes = scenes_of_test_glyphs(data, size, seed)
@@ -271,7 +273,8 @@ def _source(detector: Detector, data: DataConfig | str | Path, size: int, seed: 
             data.folder if isinstance(data, DataConfig) and data.folder else str(data),
             config.class_names if detector.knows_classes else None,
             labels_needed=detector.labels_are == "needed",
-        )
+        ),
+        progress,
     )
     if not folder.images:
         raise BoxlessError(f"No image of {folder.root} can be read; the first: {(problems or ['there is none'])[0]}")

@@ -75,7 +75,7 @@ def train(
         raise BoxlessError(f"A run needs at least one process or GPU, not {devices}; leave --devices out for one.")
     checkpoint = _checkpoint_of(run, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
-    module, data = build(recipe, devices=devices, problems_file=run / PROBLEMS_FILE)
+    module, data = build(recipe, devices, run / PROBLEMS_FILE, progress and not is_other_rank())
     if not resume and not is_other_rank():
         _begin(run, recipe)  # only now: what cannot be built leaves no run in the way of another try
     epochs_done = 0 if checkpoint is None else int(read_checkpoint(checkpoint)["epoch"]) + 1
@@ -97,7 +97,9 @@ class RunData(NamedTuple):
     validation_source: Source
 
 
-def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -> tuple[TrainingModule, RunData]:
+def build(
+    recipe: Recipe, devices: int = 1, problems_file: Path | None = None, progress: bool = False
+) -> tuple[TrainingModule, RunData]:
     """The training module of a recipe, and its data.
 
     Raises:
@@ -112,6 +114,7 @@ def build(recipe: Recipe, devices: int = 1, problems_file: Path | None = None) -
         max_side,
         labels_needed=kind.labels_are == "needed",
         places=kind.labels_are == "used",
+        progress=progress,
     )
     if problems_file is not None:
         if problems:

@@ -189,6 +189,7 @@ def training_sources(
     max_side: int | None,
     labels_needed: bool = True,
     places: bool = False,
+    progress: bool = False,
 ) -> tuple[Source, Source, list[str]]:
     """What to train on, what to validate on, and one sentence for each image that cannot be read.
 
@@ -199,13 +200,14 @@ def training_sources(
         labels_needed: see ``read_folder``.
         places: give the true boxes in training too, where all images of a folder have them: to name by them what was
             learned without.
+        progress: show that of checking the images of a folder.
 
     Raises:
         BoxlessError: the layout, the glyphs or the folder are not usable.
     """
     if data.folder is None:
         return _scenes(data, seed, TRAIN), _scenes(data, seed, VALIDATION), []
-    folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed))
+    folder, problems = check_images(read_folder(data.folder, labels_needed=labels_needed), progress)
     if not folder.images:
         raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
     folder = replace(folder, images=[replace(image, segments=None) for image in folder.images])  # for tests alone

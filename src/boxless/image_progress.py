@@ -1,10 +1,13 @@
 """Progress over many images: a bar with rate and time left on a terminal, a line now and then elsewhere."""
 
 import time
-from typing import Self
+from collections.abc import Iterable, Iterator
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+T = TypeVar("T")
 
 LINE_EVERY = 30.0  # seconds, where there is no terminal
 
@@ -14,11 +17,11 @@ class ImageProgress:
 
     Args:
         work: what is done, in a word.
-        total: images.
+        total: images; None where that is not known.
         shown: at all.
     """
 
-    def __init__(self, work: str, total: int, shown: bool = True) -> None:
+    def __init__(self, work: str, total: int | None, shown: bool = True) -> None:
         self.work, self.total, self.shown, self.done = work, total, shown, 0
         self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._bar: Progress | None = None
@@ -47,7 +50,14 @@ class ImageProgress:
             self._bar.update(self._task, completed=self.done, rate=rate)
         elif self.shown and now - self._told > LINE_EVERY:
             self._told = now
-            self.say(f"{self.work}: {self.done:,} of {self.total:,} images, {rate}")
+            total = "" if self.total is None else f" of {self.total:,}"
+            self.say(f"{self.work}: {self.done:,}{total} images, {rate}")
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, each of which is an image that is done when the next is asked for."""
+        for item in items:
+            yield item
+            self.advance(1)
 
     def say(self, sentence: str) -> None:
         """A line of its own, above the bar."""
