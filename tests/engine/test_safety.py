@@ -5,14 +5,16 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from boxless.data.batch import Batch
 from boxless.engine.checkpoints import read_checkpoint
 from boxless.engine.module import TrainingDiverged
-from boxless.engine.recipe import read_recipe
+from boxless.engine.recipe import DataConfig, read_recipe
 from boxless.engine.run import train
 from boxless.engine.sources import Scenes
 from boxless.errors import BoxlessError
@@ -80,4 +82,31 @@ def test_what_cannot_be_built_leaves_no_run_in_the_way_of_another_try(tmp_path: 
         train(replace(recipe, data=replace(recipe.data, layout="nowhere")), tmp_path, progress=False)
     with pytest.raises(BoxlessError, match="at least one process or GPU, not 0"):
         train(recipe, tmp_path, devices=0, progress=False)
+    with pytest.raises(BoxlessError, match="A batch of 4 cannot be shared by 3 processes"):
+        train(recipe, tmp_path, devices=3, progress=False)
     train(recipe, tmp_path, progress=False)
+
+
+def test_images_too_small_for_their_classes_are_passed_over_and_the_rest_is_learned_from(tmp_path: Path) -> None:
+    """The likelihood of three classes at one place is 0: it would stop the run at any step that meets the image."""
+    folder = tmp_path / "my"
+    folder.mkdir()
+    for number in range(8):
+        side = 16 if number % 2 else 48
+        Image.fromarray(np.full((side, side), 30 * number, np.uint8)).save(folder / f"{number}.png")
+    rows = [f"{number}.png,a b c" for number in range(8)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,labels", *rows]))
+    recipe = replace(tiny("mcmil", tmp_path), data=DataConfig(folder=str(folder), validation_share=0.25))
+    train(recipe, tmp_path / "run", progress=False)
+    told = (tmp_path / "run" / "problems.txt").read_text().splitlines()
+    assert 2 <= len(told) <= 4
+    assert all(
+        sentence.endswith("has 3 classes, and 16×16 pixels have places for 1; enlarge the image.") for sentence in told
+    )
+    small = replace(recipe, data=replace(recipe.data, folder=str(tmp_path / "small")))
+    (tmp_path / "small").mkdir()
+    for number in (1, 3):
+        (tmp_path / "small" / f"{number}.png").write_bytes((folder / f"{number}.png").read_bytes())
+    (tmp_path / "small" / "metadata.csv").write_text("file_name,labels\n1.png,a b\n3.png,a b\n")
+    with pytest.raises(BoxlessError, match=r"can be learned from; the first: .* has 2 classes"):
+        train(small, tmp_path / "none", progress=False)

@@ -29,15 +29,27 @@ def fit(image: Tensor, max_side: int | None) -> tuple[Tensor, Scale]:
     Raises:
         BoxlessError: ``max_side`` is less than 1.
     """
-    if max_side is not None and max_side < 1:
-        raise BoxlessError(f"The longest side of an image is at least 1 pixel, not {max_side}; raise max_side.")
     height, width = image.shape[-2:]
-    longest = max(height, width)
-    if max_side is None or longest <= max_side:
+    fitted = fitted_size((height, width), max_side)
+    if fitted == (height, width):
         return image, (1.0, 1.0)
-    fitted = (max(1, round(height * max_side / longest)), max(1, round(width * max_side / longest)))
     shrunk = interpolate(image.unsqueeze(0), size=fitted, mode="bilinear", align_corners=False, antialias=True)
     return shrunk.squeeze(0), (fitted[1] / width, fitted[0] / height)
+
+
+def fitted_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """Height and width that :func:`fit` gives an image of this height and width.
+
+    Raises:
+        BoxlessError: ``max_side`` is less than 1.
+    """
+    if max_side is not None and max_side < 1:
+        raise BoxlessError(f"The longest side of an image is at least 1 pixel, not {max_side}; raise max_side.")
+    height, width = size
+    longest = max(height, width)
+    if max_side is None or longest <= max_side:
+        return height, width
+    return max(1, round(height * max_side / longest)), max(1, round(width * max_side / longest))
 
 
 def centers_to_original(centers: Tensor, scale: Scale) -> Tensor:

@@ -95,10 +95,21 @@ def training_loader(
     Raises:
         BoxlessError: the batch cannot be shared equally.
     """
-    if batch_size % world:
-        raise BoxlessError(f"A batch of {batch_size} cannot be shared by {world} processes; change run.batch_size.")
+    check_shares(batch_size, world)
     steps = _Steps(source, batch_size, seed, rank, world)
     return DataLoader(steps, batch_size=None, sampler=_EpochSampler(steps_per_epoch, steps_done))
+
+
+def check_shares(batch_size: int, world: int) -> None:
+    """That so many processes can share a batch.
+
+    Raises:
+        BoxlessError: they cannot, or there are none.
+    """
+    if world < 1:
+        raise BoxlessError(f"A run needs at least one process or GPU, not {world}; leave --devices out for one.")
+    if batch_size % world:
+        raise BoxlessError(f"A batch of {batch_size} cannot be shared by {world} processes; change run.batch_size.")
 
 
 def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world: int = 1) -> DataLoader[Batch]:

@@ -21,12 +21,12 @@ from boxless.engine.checkpoints import (
     checkpoint_callbacks,
     read_checkpoint,
 )
-from boxless.engine.loaders import evaluation_loader, training_loader
+from boxless.engine.loaders import check_shares, evaluation_loader, training_loader
 from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
-from boxless.engine.sources import Source, training_sources
+from boxless.engine.sources import Images, Source, training_sources
 from boxless.engine.stopping import StopInTime
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
@@ -71,8 +71,7 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     run = Path(out)
-    if devices < 1:
-        raise BoxlessError(f"A run needs at least one process or GPU, not {devices}; leave --devices out for one.")
+    check_shares(recipe.run.batch_size, devices)
     checkpoint = _checkpoint_of(run, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
     module, data = build(recipe, devices, run / PROBLEMS_FILE, progress and not is_other_rank())
@@ -116,13 +115,6 @@ def build(
         places=kind.labels_are == "used",
         progress=progress,
     )
-    if problems_file is not None:
-        if problems:
-            write_atomically(problems_file, "\n".join(problems) + "\n")
-        else:
-            problems_file.unlink(missing_ok=True)  # of an earlier start of the run
-    for problem in problems:
-        logging.getLogger("boxless").warning("skipped: %s", problem)
     names = _class_names(kind, train_source)
     config = from_plain(kind.config_type, recipe.model | names, "model")
     training = training_type(recipe.method)
@@ -132,6 +124,10 @@ def build(
     if compile is None:
         compile = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE and can_compile(device) and train_source.one_size
     model = kind(config).channels_last()
+    if isinstance(train_source, Images):
+        train_source, too_small = train_source.shown_by(model)
+        problems += too_small
+    _tell_problems(problems, problems_file)
     module: TrainingModule = training(model, settings, recipe.run.epochs * recipe.run.steps_per_epoch, compile)
     run = recipe.run
 
@@ -145,6 +141,17 @@ def build(
         return evaluation_loader(validation_source, 64, trainer.global_rank, trainer.world_size)
 
     return module, RunData(training_part, validation_part, validation_source)
+
+
+def _tell_problems(problems: list[str], file: Path | None) -> None:
+    """Warn of images that are passed over, and leave the sentences in a file."""
+    if file is not None:
+        if problems:
+            write_atomically(file, "\n".join(problems) + "\n")
+        else:
+            file.unlink(missing_ok=True)  # of an earlier start of the run
+    for problem in problems:
+        logging.getLogger("boxless").warning("skipped: %s", problem)
 
 
 def _class_names(kind: type[Detector], source: Source) -> dict[str, tuple[str, ...]]:

@@ -13,10 +13,11 @@ from boxless.data.folder import Folder, LabelledImage, check_images, read_folder
 from boxless.data.generators import SCENES, AnyLayout, Generator, generator_of
 from boxless.data.glyphs import Glyphs, load_glyphs
 from boxless.data.images import to_tensor
-from boxless.data.resize import centers_to_fitted, fit, pad_batch, sizes_to_fitted
+from boxless.data.resize import centers_to_fitted, fit, fitted_size, pad_batch, sizes_to_fitted
 from boxless.data.varying_scenes import VaryingSceneGenerator
 from boxless.engine.recipe import DataConfig
 from boxless.errors import BoxlessError
+from boxless.methods.detector import Detector
 
 TRAIN, VALIDATION, TEST = 0, 1, 2  # streams of scenes
 HELD_OUT = 12  # every so many-th training glyph is kept for validation scenes
@@ -131,6 +132,28 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.folder.images)
+
+    def shown_by(self, detector: Detector) -> tuple["Images", list[str]]:
+        """Those that do not hold more classes than the detector can learn from; and a sentence for each of the others.
+
+        Raises:
+            BoxlessError: there are no others.
+        """
+        fitting, problems = [], []
+        for image in self.folder.images:
+            assert image.size is not None
+            size = fitted_size(image.size, self.max_side)
+            number, most = len(set(image.labels)), detector.most_classes(size)
+            if most is None or number <= most:
+                fitting.append(image)
+            else:
+                seen = f"{size[1]}×{size[0]} pixels have places for {most}"
+                problems.append(f"{image.path} has {number} classes, and {seen}; enlarge the image.")
+        if not fitting:
+            raise BoxlessError(f"No image of {self.folder.root} can be learned from; the first: {problems[0]}")
+        if problems:
+            return Images(replace(self.folder, images=fitting), self.channels, self.max_side, self.places), problems
+        return self, []
 
     def without_places(self) -> "Images":
         """The same images with the labels that one trains by, and no box."""

@@ -65,6 +65,10 @@ class Detector(nn.Module):
         """False where the labels of what is found have nothing to do with those of the data."""
         return self.labels_are != "ignored"
 
+    def most_classes(self, size: tuple[int, int]) -> int | None:
+        """How many classes an image of this height and width can show to the training; None for any number."""
+        return None
+
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The instances of each image of a batch (B, C, H, W), see :meth:`detect`."""
         raise NotImplementedError

@@ -97,6 +97,13 @@ class McmilDetector(Detector):
         left, top = self._margins(images)
         return places_along(self.layers, extents + 2 * extents.new_tensor([top, left])).clamp_min(1)
 
+    def most_classes(self, size: tuple[int, int]) -> int | None:
+        """As many as the map has places, of which each emits one class: of more the likelihood is 0."""
+        if self.config.softmax == "map":
+            return None
+        image = torch.empty(1, 1, *size, device="meta")
+        return int(self.places_within(torch.tensor([size]), image).prod())
+
     def points(self, places: Tensor, images: Tensor) -> Tensor:
         """Where places (N, 2) of the map of these images lie in them, x and y in pixels."""
         map_axis = geometry(self.layers)
