@@ -56,6 +56,20 @@ def test_a_recorded_result_stands_beside_the_paper_and_the_goal(
     assert "20 steps in 10 min, seed 3, commit 0a1b2c (tested by 3d4e5f), on a machine" in captured.err
 
 
+def test_what_the_recipe_has_since_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of("mist-classify-mnist", localization=0.9)
+    recipe = result.recipe
+    then = replace(recipe, run=replace(recipe.run, steps=7), training={"trust": 3.0}, model={"instances": 2})
+    told = []
+    for one in (result, replace(result, recipe=then)):
+        write_result(tmp_path, one)
+        assert main(["reproduce", "mist-table2", "--results", str(tmp_path), "--rows", "mnist-hard"]) == 0
+        told.append(capsys.readouterr().err.strip())
+    assert told[0].endswith("on a machine")
+    changed = "model.instances 9, training.trust its default, run.steps 4400"
+    assert told[1].endswith(f"on a machine; the recipe has changed since: {changed}")
+
+
 def test_a_row_is_trained_tested_and_recorded(
     tiny_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

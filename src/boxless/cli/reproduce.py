@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from boxless.cli.interrupts import interruptible
 from boxless.cli.output import print_table, remark
 from boxless.cli.parsing import did_you_mean, new_parser, parse
 from boxless.cli.runs import RUNS
-from boxless.engine.experiments import Experiment, Row, Table
-from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe, recipe_from
+from boxless.engine.experiments import Experiment, Row, Table, recipe_of
+from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES
 from boxless.errors import BoxlessError
@@ -140,14 +139,6 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     remark(f"recorded: {write_result(directory, result)}")
 
 
-def recipe_of(experiment: Experiment) -> Recipe:
-    """The recipe of an experiment with its changes."""
-    plain: dict[str, Any] = asdict(read_recipe(experiment.recipe))
-    for section, changes in experiment.changes.items():
-        plain[section] |= changes
-    return recipe_from(plain, experiment.name)
-
-
 def _photos(name: str) -> tuple[Path, Path]:
     """The folders of a set, to learn from and to be tested on."""
     from boxless.engine.photos import photos
@@ -167,7 +158,7 @@ def _results(rows: Sequence[Row], directory: Path) -> list[Result | None]:
 def _print(table: Table, rows: Sequence[Row], directory: Path) -> None:
     results = _results(rows, directory)
     print_table(COLUMNS, rows_of(table, rows, results), title=title_of(table), left=LEFT)
-    for line in makings_of(results):
+    for line in makings_of(rows, results):
         remark(line)
     if not any(results):
         remark(f"nothing is recorded in {directory} yet: --train does it.")

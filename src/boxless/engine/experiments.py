@@ -1,9 +1,10 @@
 """What a table of a paper is made of: its rows, and the trainings and tests of ours that answer them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from boxless.engine.recipe import Recipe, read_recipe, recipe_from
 from boxless.errors import BoxlessError
 
 
@@ -31,6 +32,14 @@ class Experiment:
     scenes: Mapping[str, Any] = field(default_factory=dict)
     images: int = 5000
     trained_as: str = ""
+
+
+def recipe_of(experiment: Experiment) -> Recipe:
+    """The recipe of an experiment with its changes."""
+    plain: dict[str, Any] = asdict(read_recipe(experiment.recipe))
+    for section, changes in experiment.changes.items():
+        plain[section] |= changes
+    return recipe_from(plain, experiment.name)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from boxless.engine.experiments import Row, Table
+from boxless.engine.experiments import Row, Table, recipe_of
 from boxless.engine.results import Result
 from boxless.errors import BoxlessError
 
@@ -20,15 +21,28 @@ def rows_of(table: Table, rows: Sequence[Row], results: Sequence[Result | None])
     return [_cells(table, row, result) for row, result in zip(rows, results, strict=True)]
 
 
-def makings_of(results: Sequence[Result | None]) -> list[str]:
+def makings_of(rows: Sequence[Row], results: Sequence[Result | None]) -> list[str]:
     """How each result was made, a line each; rows of one result share it."""
     made = (
         f"{one.name}: {one.steps:,} steps in {one.seconds / 60:.0f} min, seed {one.seed}, "
-        f"commit {one.commit or 'not known'}{_tested_by(one)}, on {one.machine}"
-        for one in results
+        f"commit {one.commit or 'not known'}{_tested_by(one)}, on {one.machine}{_since(row, one)}"
+        for row, one in zip(rows, results, strict=True)
         if one is not None
     )
     return list(dict.fromkeys(made))
+
+
+def _since(row: Row, result: Result) -> str:
+    """What the recipe has that the recorded training had not."""
+    assert row.experiment is not None
+    then, now = asdict(result.recipe), asdict(recipe_of(row.experiment))
+    changed = [
+        f"{section}.{name} {now[section].get(name, 'its default')}"
+        for section in ("data", "model", "training", "run")
+        for name in dict.fromkeys([*then[section], *now[section]])
+        if then[section].get(name) != now[section].get(name)
+    ]
+    return f"; the recipe has changed since: {', '.join(changed)}" if changed else ""
 
 
 def _tested_by(one: Result) -> str:
@@ -110,7 +124,7 @@ def _markdown(parts: Parts) -> str:
             _line(["---"] * LEFT + ["---:"] * (len(COLUMNS) - LEFT)),
         ]
         lines += [*map(_line, rows_of(table, rows, results)), ""]
-    made = dict.fromkeys(line for _, _, results in parts for line in makings_of(results))
+    made = dict.fromkeys(line for _, rows, results in parts for line in makings_of(rows, results))
     return "\n".join([*lines, *(f"* {line}" for line in made), ""])
 
 
