@@ -6,11 +6,12 @@ from pathlib import Path
 from boxless.cli.durations import written
 from boxless.cli.output import print_metrics, print_table, remark, shown
 from boxless.engine.evaluation import Evaluation
-from boxless.engine.marks import marks
+from boxless.engine.marks import Mark, marks
 from boxless.engine.recipe import DataConfig, Recipe
 from boxless.engine.records import curves, read_record
 from boxless.methods.detector import Detector
 from boxless.methods.tusk.landmarks import LandmarkEvaluation
+from boxless.report.contents import LandmarkPictures
 from boxless.report.discovered import landmark_pictures
 from boxless.report.evaluation import has_one_class, metric_rows, report_of
 from boxless.report.html import write_report
@@ -38,20 +39,26 @@ def tell(
     for problem in problems:
         remark(f"passed over: {problem}")
     title = f"{detector.method} on {data.folder or data.layout}"
-    report = report_of(
-        evaluation,
-        detector,
-        title,
-        _summary(evaluation),
-        against,
-        _curves(model, recipe, has_one_class(evaluation)),
-        _settings(model, recipe),
-        pictures,
-    )
-    write_report(path, report)
+    leave_report(evaluation, detector, title, model, path, recipe, against, pictures)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)
     passed_over = f", {len(problems):,} passed over" if problems else ""
     remark(f"{evaluation.images:,} images{passed_over}, {speed:,.0f} a second; report: {path}")
+
+
+def leave_report(
+    evaluation: Evaluation,
+    detector: Detector,
+    title: str,
+    model: str,
+    path: Path,
+    recipe: Recipe | None,
+    against: Mapping[str, Mark] | None = None,
+    pictures: LandmarkPictures | None = None,
+) -> None:
+    """Write the report of an evaluation, with what the training logged and how it was set."""
+    curves, settings = _curves(model, recipe, has_one_class(evaluation)), _settings(model, recipe)
+    report = report_of(evaluation, detector, title, _summary(evaluation), against, curves, settings, pictures)
+    write_report(path, report)
 
 
 def _tell_counts(evaluation: Evaluation) -> None:

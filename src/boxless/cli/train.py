@@ -1,12 +1,14 @@
 """``boxless train``: a recipe, or a method and a folder, to a run."""
 
+from __future__ import annotations
+
 import os
 import sys
 from argparse import SUPPRESS
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
@@ -20,6 +22,11 @@ from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe
 from boxless.errors import BoxlessError
 from boxless.methods.registry import MODELS, model_type
 
+if TYPE_CHECKING:
+    from boxless.engine.sources import Source
+    from boxless.methods.detector import Detector
+
+SHOWN_IMAGES = 256  # at most, by which the report of a training tells how good it is
 FLAGS = ("--resume", "--help", "-h")
 VALIDATED = {
     "val/rmse": ("RMSE", ""),
@@ -52,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | None, devices: int) -> int:
     """Train, and print the scores and the next commands."""
-    from boxless.engine.run import train
+    from boxless.engine.run import train_and_keep_data
 
     if devices > 1:  # Lightning starts the other processes with the words of this one: they join the run
         sys.argv = [sys.argv[0], "train", "--resume", "--out", str(out), "--devices", str(devices)]
@@ -60,9 +67,9 @@ def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | No
             sys.argv += ["--max-time", f"{max_time}s"]
     remark(f"training in {out}")
     with interruptible(f"interrupted; go on with: boxless train --resume --out {out}"):
-        train(recipe, out, resume=resume, max_time=max_time, devices=devices)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        _tell(recipe, out)
+        detector, source = train_and_keep_data(recipe, out, resume, max_time, devices, progress=True)
+        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            _tell(recipe, out, detector, source)
     return 0
 
 
@@ -147,8 +154,20 @@ def _difference(saved: Recipe, wanted: Recipe) -> str:
     return "other data"
 
 
-def _tell(recipe: Recipe, out: Path) -> None:
-    """The best validation, and what to do with the run."""
+def _leave_report(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None:
+    """What the model does with images that it was validated on, in pictures."""
+    from boxless.cli.telling import leave_report
+    from boxless.engine.evaluation import evaluate
+    from boxless.engine.sources import first
+
+    found = evaluate(detector, first(source, SHOWN_IMAGES), progress=True)
+    title = f"{recipe.method} on validation images of {recipe.data.folder or recipe.data.layout}"
+    leave_report(found, detector, title, str(out), out / "report.html", recipe)
+    remark(f"report, with pictures of {found.images:,} validation images: {out / 'report.html'}")
+
+
+def _tell(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None:
+    """The best validation, a report, and what to do with the run."""
     from boxless.engine.records import read_metrics, read_record
     from boxless.engine.run import PROBLEMS_FILE
 
@@ -171,6 +190,7 @@ def _tell(recipe: Recipe, out: Path) -> None:
     if (out / PROBLEMS_FILE).is_file():
         number = len((out / PROBLEMS_FILE).read_text().splitlines())
         remark(f"images passed over: {number:,}, each named in {out / PROBLEMS_FILE}")
+    _leave_report(recipe, out, detector, source)
     test = " --data FOLDER" if recipe.data.folder is not None else ""
     remark(f"next: boxless evaluate {out}{test}\n      boxless detect {out} IMAGES --out found.json")
     if model_type(recipe.method).learns_from_counts:

@@ -156,7 +156,7 @@ def _by_center(scores: CenterScores) -> dict[str, float]:
 
 def evaluate(
     model: Detector | str | Path,
-    data: DataConfig | str | Path,
+    data: DataConfig | str | Path | Source,
     *,
     images: int = 5000,
     k: Number = None,
@@ -168,8 +168,8 @@ def evaluate(
 
     Args:
         model: a detector, a run, or the name of a shipped model.
-        data: scenes of test glyphs, or a user's folder, whose broken images are skipped and named.
-        images: how many scenes to compose; a folder is taken whole.
+        data: scenes of test glyphs; a user's folder, whose broken images are skipped and named; or images of a source.
+        images: how many scenes to compose; a folder or a source is taken whole.
         k: instances an image, see ``Detector.detect``; "true" tells the model the true number of each image.
         threshold: see ``Detector.detect``.
         seed: of the scenes.
@@ -179,7 +179,10 @@ def evaluate(
         BoxlessError: the model, the folder or a setting is not usable.
     """
     detector = model if isinstance(model, Detector) else load(model)
-    source, problems = _source(detector, data, images, seed, progress)
+    if isinstance(data, DataConfig | str | Path):
+        source, problems = _source(detector, data, images, seed, progress)
+    else:
+        source, problems = data, []
     predicted: list[Instances] = []
     true: list[Instances] = []
     guessed: list[Instances] = []

@@ -70,7 +70,20 @@ def train(
         BoxlessError: the recipe, the data or the directory are not usable.
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
-    run = Path(out)
+    return train_and_keep_data(recipe, Path(out), resume, max_time, devices, progress).detector
+
+
+class Trained(NamedTuple):
+    """The best model of a run, and the images that it was validated on."""
+
+    detector: Detector
+    validation_source: Source
+
+
+def train_and_keep_data(
+    recipe: Recipe, run: Path, resume: bool, max_time: float | None, devices: int, progress: bool
+) -> Trained:
+    """As :func:`train`, for who wants to see more of the images that were held out."""
     check_shares(recipe.run.batch_size, devices)
     checkpoint = _checkpoint_of(run, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
@@ -85,7 +98,7 @@ def train(
     if trainer.is_global_zero and detector.learns_from_counts:
         calibrate(detector.to(trainer.strategy.root_device), data.validation_source, progress)
         detector.cpu().save_description(run)
-    return detector
+    return Trained(detector, data.validation_source)
 
 
 class RunData(NamedTuple):

@@ -205,6 +205,16 @@ def _segments(image: LabelledImage, extent: tuple[int, int]) -> Tensor:
     return interpolate((pixels * 255).round().unsqueeze(0), size=extent, mode="nearest-exact")[0].long()
 
 
+def first(source: Source, number: int) -> Source:
+    """The first images of a source, so many at most; of scenes or of a folder."""
+    if isinstance(source, Scenes):
+        return Scenes(source.generator, min(len(source), number))
+    if isinstance(source, Images):
+        folder = replace(source.folder, images=source.folder.images[:number])
+        return Images(folder, source.channels, source.max_side, source.places)
+    return source
+
+
 def training_sources(
     data: DataConfig,
     seed: int,
