@@ -92,3 +92,14 @@ def test_a_model_that_is_not_there_is_named(fails: Callable[..., str], folder: P
 
 def test_images_that_are_not_there_are_named(fails: Callable[..., str], scenes_run: Path) -> None:
     assert "There is no file or folder nowhere.png" in fails("detect", str(scenes_run), "nowhere.png")
+
+
+def test_an_image_is_not_written_over(scenes_run: Path, folder: Path, fails: Callable[..., str]) -> None:
+    before = (folder / "0.png").read_bytes()
+    told = fails("detect", str(scenes_run), str(folder), "--out", str(folder / "0.png"), "--format", "csv")
+    assert "is one of the images; give another file by --out" in told
+    assert (folder / "0.png").read_bytes() == before
+
+
+def test_a_format_without_a_file_is_refused(scenes_run: Path, folder: Path, fails: Callable[..., str]) -> None:
+    assert "name it by --out" in fails("detect", str(scenes_run), str(folder), "--format", "csv")

@@ -85,6 +85,11 @@ class TestBadRows:
     def test_negative_count(self, folder: Path) -> None:
         assert problems(folder, "file_name,labels\na.png,cell:-2\n") == ["line 2: the count of cell is negative (-2)"]
 
+    @pytest.mark.parametrize("labels", ["red, blue", "red;blue", "red ,blue"])
+    def test_labels_that_are_not_separated_by_blanks(self, folder: Path, labels: str) -> None:
+        (found,) = problems(folder, f'file_name,labels\na.png,"{labels}"\n')
+        assert found.endswith("is not a class name: labels are separated by blanks alone, as in red red blue")
+
     @pytest.mark.parametrize("token", ["cell:1.5", "cell:many", "cell:", ":3", "cell:1e3"])
     def test_count_that_is_no_whole_number(self, folder: Path, token: str) -> None:
         (found,) = problems(folder, f"file_name,labels\na.png,{token}\n")

@@ -45,7 +45,7 @@ def test_a_larger_k_needs_a_background(tmp_path: Path) -> None:
 
 def test_what_is_given_stays(tmp_path: Path) -> None:
     given = {"background": False, "channels": 3, "max_side": 200, "object_size": 50.0}
-    assert model_of(folder_of(tmp_path, ["a b", "a"]), **given) == given | {"instances": 2}
+    assert model_of(folder_of(tmp_path, ["a b", "a"], size=(60, 30)), **given) == given | {"instances": 2}
 
 
 @pytest.mark.parametrize(("color", "channels"), [(False, 1), (True, 3)])
@@ -132,3 +132,22 @@ def test_images_alone_leave_the_number_of_objects_to_be_told(tmp_path: Path) -> 
         completed(recipe)
     given = completed(Recipe("tusk", recipe.data, {"object_size": 20.0, "instances": 4}))[0].model
     assert given == {"object_size": 20.0, "instances": 4, "channels": 1}
+
+
+def test_an_object_larger_than_the_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BoxlessError, match=r"An object of 41 pixels does not fit the images of .*, of about 40"):
+        model_of(folder_of(tmp_path, ["a b", "a"]), object_size=41)
+
+
+@pytest.mark.parametrize(("level", "signed"), [(0, None), (20, None), (40, True), (255, True)])
+def test_where_the_background_is_not_black_objects_may_be_darker(
+    level: int, signed: bool | None, tmp_path: Path
+) -> None:
+    folder_of(tmp_path, ["a b", "a"])
+    for path in tmp_path.glob("*.png"):
+        pixels = np.asarray(Image.open(path)).copy()
+        pixels[pixels == 0] = level
+        Image.fromarray(pixels).save(path)
+    recipe = Recipe("mist-reconstruct", DataConfig(folder=str(tmp_path)), {"object_size": 20.0})
+    assert completed(recipe)[0].model.get("signed") == signed
+    assert completed(Recipe(recipe.method, recipe.data, recipe.model | {"signed": False}))[0].model["signed"] is False

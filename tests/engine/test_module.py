@@ -44,7 +44,7 @@ def test_with_places_the_score_is_the_share_found_at_its_place_with_its_name(mon
         "val/exact_counts": 0.0,
         "val/localization": 1.0,
         "val/both": 0.5,
-        "val/score": 0.5,
+        "val/score": pytest.approx(0.5, abs=1e-5),
     }
 
 
@@ -57,8 +57,37 @@ def test_where_some_places_are_unknown_the_score_is_of_the_labels(
     assert {name: float(value) for name, value in logged.items()} == {
         "val/classification": 1.0,
         "val/exact_counts": 1.0,
-        "val/score": 1.0,
+        "val/score": 0.0,
     }
+
+
+def test_without_places_what_is_found_too_often_is_wrong_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the best model would be one that finds everything everywhere."""
+    scores = []
+    for answers in ([(0, 5, 6), (1, 20, 12)], [(0, 5, 6), (1, 20, 12), (1, 9, 9), (0, 1, 1), (0, 2, 2)], [(0, 5, 6)]):
+        training, logged = module(answers, monkeypatch)
+        validated(training, [batch(places=False)])
+        scores.append(float(logged["val/score"]))
+    assert scores == [0.0, -1.5, -0.5]  # mean error of the number of a class
+
+
+def test_of_equal_validations_the_latest_is_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, logged = module([(0, 5, 6)], monkeypatch)
+    training.steps = 100_000
+    scores = []
+    for steps_done in (0, 50_000, 100_000):
+        training.step_count.fill_(steps_done)
+        validated(training, [batch(places=False)])
+        scores.append(torch.as_tensor(logged["val/score"], dtype=torch.float32))
+    assert scores[0] < scores[1] < scores[2] < scores[0] + 1e-5
+
+
+def test_of_images_without_labels_no_counts_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, logged = module([(0, 5, 6)], monkeypatch)
+    validated(training, [Batch(torch.zeros(1, 1, *SIZE), torch.empty(1, 0, dtype=torch.int64))])
+    assert "val/exact_counts" not in logged
+    validated(training, [batch(places=False)])
+    assert float(logged["val/exact_counts"]) == 0.0
 
 
 def test_each_validation_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +101,7 @@ def test_padding_is_cut_off_before_detection(monkeypatch: pytest.MonkeyPatch) ->
     training, logged = module([(0, 5, 6), (1, 20, 12)], monkeypatch)
     padded = Batch(torch.zeros(1, 1, 40, 50), torch.tensor([[0, 1]]), extents=torch.tensor([SIZE]))
     validated(training, [padded])
-    assert float(logged["val/score"]) == 1.0
+    assert float(logged["val/classification"]) == 1.0
 
 
 def test_losses_are_logged_as_means_over_samples_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:

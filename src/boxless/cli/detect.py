@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from boxless.cli.interrupts import interruptible
 from boxless.cli.output import print_table, remark
 from boxless.cli.parsing import new_parser, parse, threshold_of
+from boxless.errors import BoxlessError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,8 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     from boxless.exits import format_of, write
     from boxless.models import load
 
+    if options["format"] is not None and options["out"] is None:
+        raise BoxlessError("--format is that of a file: name it by --out, as in --out found.json.")
     format = None if options["out"] is None else format_of(options["out"], options["format"])
     files = list_images(options["images"])
+    if options["out"] is not None and Path(options["out"]).resolve() in {path.resolve() for path in files}:
+        raise BoxlessError(f"{options['out']} is one of the images; give another file by --out.")
     detector = load(options["model"])
     seen = Seen(len(files))
     with interruptible("interrupted; nothing was written."):

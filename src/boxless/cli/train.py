@@ -106,6 +106,7 @@ def _directory(name: str | None, out: str | None, resume: bool) -> Path:
 def _begun(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     """The recipe of a new run: the settings laid over it, and filled in by what the data tell."""
     from boxless.engine.defaults import completed, without_data
+    from boxless.engine.noticed import noticed
 
     laid = _laid(recipe, values)
     if laid.data.folder != recipe.data.folder:
@@ -115,6 +116,8 @@ def _begun(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     laid, told = completed(laid)
     if told and laid.data.folder is not None:
         remark(f"settings by the data: {'; '.join(told)}")
+    for sentence in noticed(laid):
+        remark(sentence)
     return laid
 
 

@@ -120,6 +120,8 @@ def _counts(labels: str, class_names: Sequence[str] | None) -> tuple[Counter[str
             reasons.append(f"the count of {name} is negative ({number})")
         elif not re.fullmatch(r"\+?[0-9]{1,18}", number) or not name:
             reasons.append(f"{token} is not a class name, nor one with a colon and a whole number")
+        elif re.search("[,;]", name) and (class_names is None or name not in class_names):
+            reasons.append(f"{token} is not a class name: labels are separated by blanks alone, as in red red blue")
         elif class_names is not None and name not in class_names:
             reasons.append(f"unknown class {name} (known: {' '.join(class_names)})")
         elif counts[name] + int(number) > MOST_OF_A_CLASS:

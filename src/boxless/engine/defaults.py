@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from boxless.errors import BoxlessError
 from boxless.methods.registry import settings_types
 from boxless.plain import from_plain
 
-OF_THE_DATA = ("instances", "background", "varying", "prototypes", "channels", "object_size", "max_side")
+OF_THE_DATA = ("instances", "background", "varying", "prototypes", "channels", "signed", "object_size", "max_side")
 """Settings of a model that a recipe makes for its own data."""
 
 LOOKED_AT = 16  # images of a folder, for their colours and sizes
 GREY_TOLERANCE = 2 / 255  # JPEG colours grey by so much
 NETWORK_OBJECT = 20.0  # pixels: the object that the networks and their windows are made for (PROTOCOL 4)
+DARK = 0.1  # of the usual pixel: on a darker background there is nothing darker to draw
 LARGE_OBJECT = 32.0  # pixels: a larger one has more than a patch has samples
 
 Choices = list[tuple[dict[str, Any], str]]
@@ -41,6 +42,7 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     * ``background``, or ``varying``: whether an image has fewer than K.
     * ``prototypes``, of a folder with labels: as many as there are classes.
     * ``channels``: 3 of coloured scenes; of a folder 1 where the images looked at are grey, else 3.
+    * ``signed``, of a folder whose images are not black between their objects, which may then be darker.
     * ``max_side``, of a folder whose objects are larger than ``LARGE_OBJECT``: images are shrunk, and ``object_size``
       with them, so that an object has the ``NETWORK_OBJECT`` pixels that the networks are made for.
 
@@ -116,10 +118,17 @@ def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choice
     looks = [look for image in folder.images[::every] if (look := _look(image.path)) is not None]
     if not looks:
         return []
-    grey = all(is_grey for is_grey, _ in looks)
+    grey = all(look.grey for look in looks)
     choices: Choices = [({"channels": 1 if grey else 3}, "grey images" if grey else "images in colour")]
+    if median(look.level for look in looks) > DARK:
+        choices.append(({"signed": True}, "patches may be darker than the background, which is not black"))
+    longest = median(look.side for look in looks)
+    if object_size > longest:
+        raise BoxlessError(
+            f"An object of {object_size:g} pixels does not fit the images of {folder.root}, of about {longest:g}; "
+            "give the side of one, roughly, as --model.object_size."
+        )
     if shrink and object_size > LARGE_OBJECT:
-        longest = median(side for _, side in looks)
         side = max(round(longest * NETWORK_OBJECT / object_size), round(NETWORK_OBJECT))
         choices.append(
             (
@@ -130,10 +139,17 @@ def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choice
     return choices
 
 
-def _look(path: Path) -> tuple[bool, int] | None:
-    """Whether an image is grey, and its longer side; None where it cannot be read, which the training will tell."""
+class _Look(NamedTuple):
+    grey: bool
+    side: int  # the longer one, pixels
+    level: float  # of its usual pixel, in [0, 1]
+
+
+def _look(path: Path) -> _Look | None:
+    """What one sees of an image at a glance; None where it cannot be read, which the training will tell."""
     try:
         pixels = read_image(path, channels=3)
     except UnreadableImage:
         return None
-    return bool(np.ptp(pixels, axis=2).max() <= GREY_TOLERANCE), max(pixels.shape[:2])
+    grey = bool(np.ptp(pixels, axis=2).max() <= GREY_TOLERANCE)
+    return _Look(grey, max(pixels.shape[:2]), float(np.median(pixels)))

@@ -14,6 +14,8 @@ from boxless.methods.abilities import Reconstructs
 from boxless.methods.detector import Detector
 from boxless.metrics.modules import CountingMetric, DetectionMetric, ReconstructionMetric
 
+LATER = 1e-6  # what the end of a training adds to the score: of equal ones on few images the latest is kept
+
 
 class TrainingDiverged(BoxlessError):
     """A loss is not finite; ``batch`` is what it happened on."""
@@ -92,8 +94,8 @@ class TrainingModule(L.LightningModule):
         self._sums.clear()
 
     def on_validation_epoch_start(self) -> None:
-        """Places count where all images have them."""
-        self._places_known = True
+        """Places count where all images have them, and labels where any has one."""
+        self._places_known, self._labels_known = True, False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Detect with the trained model, in eval mode, and compare."""
@@ -105,6 +107,7 @@ class TrainingModule(L.LightningModule):
             found = [of_one_class(one, names) for one in found]
         truth = truths_for(self.trained_model, batch, names)
         self._places_known &= batch.centers is not None
+        self._labels_known |= batch.labels.numel() > 0
         self.detection.update(found, truth)
         self.counting.update(found, truth)
         if self.reconstruction is not None:
@@ -115,18 +118,19 @@ class TrainingModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the measures; ``val/score`` chooses the best checkpoint."""
         detection, counting = self.detection.compute(), self.counting.compute()
-        measures = {"val/exact_counts": counting.exact_multiset}
+        measures = {"val/exact_counts": counting.exact_multiset} if self._labels_known else {}
         if self._places_known:
             measures["val/localization"] = detection.localization
         if self.trained_model.knows_classes:
             measures["val/classification"] = detection.classification
             measures |= {"val/both": detection.both} if self._places_known else {}
-        measures["val/score"] = detection.both if self._places_known else detection.classification
+        measures["val/score"] = detection.both if self._places_known else -counting.class_error
         if self.reconstruction is not None:
             measures["val/rmse"] = self.reconstruction.compute()
             measures["val/score"] = -measures["val/rmse"]
             self.reconstruction.reset()
         measures |= self.own_measures()
+        measures["val/score"] += LATER * self.steps_done / self.steps
         self.detection.reset()
         self.counting.reset()
         self.log_dict(measures)

@@ -8,6 +8,8 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+LINE_EVERY = 60.0  # seconds, where there is no terminal and an epoch takes longer
+
 
 class TrainingProgress(Callback):
     """A bar where there is a terminal; lines alone where there is none."""
@@ -16,10 +18,11 @@ class TrainingProgress(Callback):
         self.epochs, self.steps = epochs, epochs * steps_per_epoch
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
-        self._began, self._first = 0.0, 0
+        self._began, self._first, self._told = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._began, self._first = time.monotonic(), int(module.steps_done)  # type: ignore[arg-type]
+        self._told = self._began
         if trainer.is_global_zero and self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("training"),
@@ -35,15 +38,16 @@ class TrainingProgress(Callback):
             self._task = self._bar.add_task("steps", total=self.steps, completed=self._first, rate="")
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        done = module.steps_done
         if self._bar is not None:
-            done = module.steps_done
             self._bar.update(self._task, completed=done, rate=f"{self._rate(done):.1f} steps/s")
+        elif trainer.is_global_zero and time.monotonic() - self._told > LINE_EVERY:
+            self._tell(f"step {done:,} of {self.steps:,}", done)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         if not trainer.is_global_zero:
             return
         done = module.steps_done
-        left = (self.steps - done) / max(self._rate(done), 1e-9)
         shown = {name: float(value) for name, value in trainer.callback_metrics.items()}
         percents = [f"{name[4:]} {100 * shown[name]:.1f} %" for name in VALIDATED if name in shown]
         if "val/rmse" in shown:
@@ -51,11 +55,15 @@ class TrainingProgress(Callback):
         # this comes before the module logs them
         noted = {name: float(value) for name, value in module.noted().items()}
         losses = [f"{name[5:]} {value:.4g}" for name, value in noted.items() if name.startswith("loss/")]
-        self.console.print(
-            f"step {done:,} of {self.steps:,}: {', '.join(percents)}; losses: {', '.join(losses)}; "
-            f"{self._rate(done):.2f} steps/s, {_clock(time.monotonic() - self._began)} gone, {_clock(left)} left",
-            soft_wrap=True,
-        )
+        self._tell(f"step {done:,} of {self.steps:,}: {', '.join(percents)}; losses: {', '.join(losses)}", done)
+
+    def _tell(self, sentence: str, done: int) -> None:
+        """A line with the speed and the time left."""
+        self._told = time.monotonic()
+        left = (self.steps - done) / max(self._rate(done), 1e-9)
+        gone = _clock(self._told - self._began)
+        speed = f"{self._rate(done):.2f} steps/s, {gone} gone, {_clock(left)} left"
+        self.console.print(f"{sentence}; {speed}", soft_wrap=True)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._stop()
