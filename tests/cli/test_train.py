@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from boxless.cli.main import main
+from boxless.engine.recipe import read_recipe
+from boxless.engine.records import read_metrics, read_record
 
 REBUILDING = """
 method: mist-reconstruct
@@ -96,8 +98,20 @@ def test_a_finished_run_resumes_to_itself(scenes_run: Path) -> None:
 
 
 def test_a_resumed_run_keeps_its_settings(scenes_run: Path, tiny_recipe: Path, fails: Callable[..., str]) -> None:
-    told = fails("train", str(tiny_recipe), "--resume", "--out", str(scenes_run), "--run.steps", "9")
-    assert "run.steps is 2 there and 9 here" in told
+    told = fails("train", str(tiny_recipe), "--resume", "--out", str(scenes_run), "--run.steps", "1")
+    assert "run.steps is 2 there and 1 here" in told
+
+
+def test_a_finished_run_goes_on_to_more_steps(tiny_recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main(["train", str(tiny_recipe), "--out", str(out)]) == 0
+    weights = (out / "last.ckpt").read_bytes()
+    assert main(["train", "--resume", "--out", str(out), "--run.steps", "4"]) == 0
+    assert (out / "last.ckpt").read_bytes() != weights
+    record = read_record(out)
+    assert record is not None
+    assert record.steps == read_recipe(out / "config.yaml").run.steps == 4
+    assert [row["epoch"] for row in read_metrics(out)] == [0, 1, 2, 3]
 
 
 def test_the_command_that_was_interrupted_resumes_when_it_is_given_again(tiny_recipe: Path, scenes_run: Path) -> None:

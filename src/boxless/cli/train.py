@@ -18,7 +18,7 @@ from boxless.cli.output import print_table, remark, shown
 from boxless.cli.parsing import new_parser, parse, positionals
 from boxless.cli.runs import newest_run, next_run
 from boxless.cli.settings import SECTIONS, add_settings, base_recipe, given_settings, laid_over, read_layer
-from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe
+from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from boxless.errors import BoxlessError
 from boxless.methods.registry import MODELS, model_type
 
@@ -78,7 +78,9 @@ def _parser(method: str) -> ArgumentParser:
     parser.add_argument("recipe", nargs="?", help="a recipe, a YAML file or a method", metavar="RECIPE")
     parser.add_argument("--out", type=str, default=SUPPRESS, help="the run directory; runs/RECIPE-1 and so on without")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the run in --out, or else the newest of RECIPE"
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out, or else the newest of RECIPE; with a larger --run.steps beyond its end",
     )
     parser.add_argument("--max-time", type=str, help="stop in time, as 30m or 1h30m; --resume goes on")
     parser.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU")
@@ -122,13 +124,16 @@ def _begun(recipe: Recipe, values: dict[str, Any]) -> Recipe:
 
 
 def _resumed(out: Path, method: str, values: dict[str, Any]) -> Recipe:
-    """The recipe that the run was begun with; settings on the command line must be those it was begun with."""
+    """The recipe that the run was begun with; settings on the command line are the same, or more steps."""
     if not (out / RECIPE_FILE).is_file():
         raise BoxlessError(f"{out} holds no run to resume: it has no {RECIPE_FILE}; train without --resume.")
     saved = read_recipe(out / RECIPE_FILE)
     if values.get("recipe") is not None and saved.method != method:
         raise BoxlessError(f"{out} is a run of {saved.method}, not of {method}; give its own recipe, or none.")
     wanted = _laid(saved, values)
+    if wanted.run.steps > saved.run.steps and wanted == replace(saved, run=replace(saved.run, steps=wanted.run.steps)):
+        write_recipe(out / RECIPE_FILE, wanted)
+        return wanted
     if (
         wanted != saved
         and _begun(saved if values.get("recipe") is None else base_recipe(values["recipe"]), values) != saved
