@@ -201,5 +201,5 @@ def _tell(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None
     _leave_report(recipe, out, detector, source)
     test = " --data FOLDER" if recipe.data.folder is not None else ""
     remark(f"next: boxless evaluate {out}{test}\n      boxless detect {out} IMAGES --out found.json")
-    if model_type(recipe.method).learns_from_counts:
+    if detector.calibrated_threshold is not None:
         remark(f"      boxless detect {out} IMAGES --threshold auto    counts: as many as there are")
