@@ -84,3 +84,9 @@ def test_every_shipped_model_takes_an_image_that_is_no_square(name: str) -> None
     found = load(name).detect(torch.zeros(80, 90))
     assert found.image_size == (80, 90)
     assert found.class_names is not None
+
+
+def test_a_file_of_a_run_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "best.ckpt").write_text("")
+    with pytest.raises(BoxlessError, match=r"best\.ckpt is a file; give the folder"):
+        load(tmp_path / "best.ckpt")

@@ -24,6 +24,8 @@ def load(model: str | Path) -> Detector:
         BoxlessError: there is none, or its files are broken.
     """
     directory = Path(model)
+    if directory.is_file():
+        raise BoxlessError(f"{model} is a file; give the folder that it lies in, which is the run or the model.")
     if not directory.is_dir():
         if str(model) not in shipped_models():
             names = ", ".join(shipped_models()) or "none"

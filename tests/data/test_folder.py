@@ -210,3 +210,11 @@ def test_where_labels_are_not_needed_a_folder_is_its_images(tmp_path: Path) -> N
     assert all(image.labels == () and image.truth is None for image in folder.images)
     with pytest.raises(BoxlessError, match=r"neither metadata\.csv"):
         read_folder(tmp_path)
+
+
+def test_a_folder_of_parts_is_told_from_one_of_images(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "metadata.csv").write_text("file_name,labels\n")
+    with pytest.raises(BoxlessError, match=rf"did you mean {tmp_path / 'test'} or {tmp_path / 'train'}\?"):
+        read_folder(tmp_path)

@@ -8,6 +8,7 @@ from argparse import SUPPRESS
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
@@ -66,7 +67,7 @@ def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | No
         if max_time is not None:
             sys.argv += ["--max-time", f"{max_time}s"]
     remark(f"training in {out}")
-    with interruptible(f"interrupted; go on with: boxless train --resume --out {out}"):
+    with interruptible(f"interrupted; go on with: boxless train --resume --out {quote(str(out))}"):
         detector, source = train_and_keep_data(recipe, out, resume, max_time, devices, progress=True)
         if int(os.environ.get("LOCAL_RANK", "0")) == 0:
             _tell(recipe, out, detector, source)
@@ -191,8 +192,9 @@ def _tell(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None
         ["on validation images", *(title for _, title, _ in measures)],
         [[f"{out}, best of {len(validated)}", *(shown(best[name], unit) for name, _, unit in measures)]],
     )
+    named = quote(str(out))
     if record.steps < steps:
-        remark(f"stopped in time at step {record.steps:,} of {steps:,}; go on: boxless train --resume --out {out}")
+        remark(f"stopped in time at step {record.steps:,} of {steps:,}; go on: boxless train --resume --out {named}")
     else:
         remark(f"trained {record.steps:,} steps in {written(record.seconds)}")
     if (out / PROBLEMS_FILE).is_file():
@@ -200,6 +202,6 @@ def _tell(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None
         remark(f"images passed over: {number:,}, each named in {out / PROBLEMS_FILE}")
     _leave_report(recipe, out, detector, source)
     test = " --data FOLDER" if recipe.data.folder is not None else ""
-    remark(f"next: boxless evaluate {out}{test}\n      boxless detect {out} IMAGES --out found.json")
+    remark(f"next: boxless evaluate {named}{test}\n      boxless detect {named} IMAGES --out found.json")
     if detector.calibrated_threshold is not None:
-        remark(f"      boxless detect {out} IMAGES --threshold auto    counts: as many as there are")
+        remark(f"      boxless detect {named} IMAGES --threshold auto    counts: as many as there are")

@@ -94,7 +94,9 @@ def read_folder(
     if rows is None and coco is None and not labels_needed:
         return Folder(root, (), [LabelledImage(path, (), None) for path in list_images([root])])
     if rows is None and coco is None:
-        raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; add one.")
+        deeper = " or ".join(str(path.parent) for path in sorted(root.glob(f"*/{METADATA_FILE}")))
+        advice = f"did you mean {deeper}?" if deeper else "add one."
+        raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; {advice}")
     truths = {} if coco is None else _truths(root, coco, among=None if rows is None else {row.path for row in rows})
     if rows is not None:
         counts: dict[Path, Counter[str]] = {row.path: row.counts for row in rows}

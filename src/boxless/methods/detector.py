@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 
@@ -111,7 +112,7 @@ class Detector(nn.Module):
             BoxlessError: an image cannot be read, ``k``, ``threshold`` or ``batch_size`` is out of range, or the model
                 has no threshold of its own.
         """
-        if k is not None and k < 1:
+        if k is not None and (not isinstance(k, Integral) or k < 1):
             raise BoxlessError(f"k is the number of instances to return, at least 1, not {k}.")
         least = self._score_of(threshold)
         if batch_size < 1:
