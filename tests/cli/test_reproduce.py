@@ -102,6 +102,15 @@ def test_one_training_is_tested_on_other_scenes_too(
     data = replace(read_recipe(run / "config.yaml").data, counts=(2,))
     assert recorded.metrics == evaluate(run, data, images=8).metrics()
     assert recorded.steps == 2
+    unsure = replace(on_two, name="tiny-sure", k=5, threshold="auto")
+    rows = (*tiny_table.rows, Row("sure", "two digits", "MIST", unsure))
+    monkeypatch.setattr(reproduce, "TABLES", {table.name: replace(table, rows=rows)})
+    arguments = ["reproduce", "tiny-table", "--rows", "sure", "--record", str(run), "--results", "records"]
+    assert main(arguments) == 0
+    sure = read_result(tmp_path / "records", "tiny-sure")
+    assert sure is not None
+    assert (sure.evaluation.k, sure.evaluation.threshold) == (5, "auto")
+    assert sure.metrics == evaluate(run, data, images=8, k=5, threshold="auto").metrics()
 
 
 def test_a_row_whose_images_are_not_there_is_named_and_the_others_are_trained(

@@ -40,6 +40,11 @@ class TestGoodTables:
         text = "file_name,labels\na.png,3 3 7\nb.png,\nsub/c.png,7\n"
         assert read(folder, text) == {"a.png": {"3": 2, "7": 1}, "b.png": {}, "sub/c.png": {"7": 1}}
 
+    def test_names_with_blanks_of_a_model_are_written_with_underscores(self, folder: Path) -> None:
+        (folder / "metadata.csv").write_text("file_name,labels\na.png,red_cell:2 red_cell a_b\n")
+        (row,) = read_metadata(folder / "metadata.csv", ["red cell", "a_b", "a b"])
+        assert row.counts == {"red cell": 3, "a_b": 1}
+
     def test_labels_with_counts(self, folder: Path) -> None:
         text = "file_name,labels\na.png,cell:12  debris:3 cell\nb.png,cell:0\n"
         assert read(folder, text) == {"a.png": {"cell": 13, "debris": 3}, "b.png": {"cell": 0}}

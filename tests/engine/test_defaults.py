@@ -151,3 +151,13 @@ def test_where_the_background_is_not_black_objects_may_be_darker(
     recipe = Recipe("mist-reconstruct", DataConfig(folder=str(tmp_path)), {"object_size": 20.0})
     assert completed(recipe)[0].model.get("signed") == signed
     assert completed(Recipe(recipe.method, recipe.data, recipe.model | {"signed": False}))[0].model["signed"] is False
+
+
+@pytest.mark.parametrize(("brightest", "warned"), [(20, True), (40, False)])
+def test_images_that_use_little_of_their_range_are_told(brightest: int, warned: bool, tmp_path: Path) -> None:
+    """As 12 bits in files of 16."""
+    folder_of(tmp_path, ["a b", "a"])
+    for path in tmp_path.glob("*.png"):
+        Image.fromarray(np.asarray(Image.open(path)).clip(0, brightest)).save(path)
+    told = completed(Recipe("mist-classify", DataConfig(folder=str(tmp_path)), {"object_size": 20.0}))[1]
+    assert any("nearly black" in sentence for sentence in told) == warned

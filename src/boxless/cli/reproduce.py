@@ -122,7 +122,8 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     if parts is not None:
         data = DataConfig(folder=str(parts[1]))
     detector = load(run)
-    found = evaluate(detector, data, images=experiment.images, k=experiment.k, seed=TEST_SEED, progress=True)
+    k, threshold = experiment.k, experiment.threshold
+    found = evaluate(detector, data, images=experiment.images, k=k, threshold=threshold, seed=TEST_SEED, progress=True)
     metrics = found.metrics()
     if parts is not None and (parts[1] / LANDMARKS_FILE).is_file():
         metrics |= evaluate_landmarks(detector, *parts).metrics()
@@ -132,7 +133,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
         recipe=replace(recipe, data=replace(recipe.data, folder=as_told.data.folder)),  # not where it lay here
         **asdict(record),
         seed=recipe.run.seed,
-        evaluation=Terms(found.images, TEST_SEED, experiment.k, commit()),
+        evaluation=Terms(found.images, TEST_SEED, k, commit(), threshold),
         metrics=metrics,
         curve=learning_curve(run, record.steps, recipe.run.steps_per_epoch),
     )

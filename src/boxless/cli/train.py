@@ -187,6 +187,8 @@ def _tell(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None
     steps = recipe.run.epochs * recipe.run.steps_per_epoch
     best = max(validated, key=lambda epoch: epoch["val/score"])
     untold = OF_CLASSES if model_type(recipe.method).labels_are == "ignored" else ()
+    if "val/exact_sets" in best and recipe.data.folder is not None:
+        untold = (*untold, "val/exact_counts")  # tags tell which classes there are, not how many of each
     measures = [(name, *how) for name, how in VALIDATED.items() if name in best and name not in untold]
     print_table(
         ["on validation images", *(title for _, title, _ in measures)],

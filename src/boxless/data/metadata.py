@@ -1,7 +1,8 @@
 """A user's ``metadata.csv``: which labels each image has.
 
 The table has the columns ``file_name``, relative to the table's folder, and ``labels``; others are passed over.
-Labels are class names separated by blanks, "3 3 7", or with counts, "cell:12 debris:3"; empty for none.
+Labels are class names separated by blanks, "3 3 7", or with counts, "cell:12 debris:3"; empty for none. A class of a
+model whose name has blanks, from a COCO file, is written with underscores: red_cell.
 """
 
 import csv
@@ -112,10 +113,13 @@ def _counts(labels: str, class_names: Sequence[str] | None) -> tuple[Counter[str
     """Counts by class name, and what is wrong with them."""
     counts: Counter[str] = Counter()
     reasons = []
+    joined = {name.replace(" ", "_"): name for name in class_names or () if " " in name}
     for token in labels.split():
         name, colon, number = token.rpartition(":")
         if not colon or (class_names is not None and token in class_names):
             name, number = token, "1"
+        if class_names is not None and name not in class_names:
+            name = joined.get(name, name)
         if re.fullmatch(r"-[0-9]+", number):
             reasons.append(f"the count of {name} is negative ({number})")
         elif not re.fullmatch(r"\+?[0-9]{1,18}", number) or not name:

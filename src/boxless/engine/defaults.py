@@ -122,6 +122,8 @@ def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choice
     choices: Choices = [({"channels": 1 if grey else 3}, "grey images" if grey else "images in colour")]
     if median(look.level for look in looks) > DARK:
         choices.append(({"signed": True}, "patches may be darker than the background, which is not black"))
+    if max(look.brightest for look in looks) < DARK:
+        choices.append(({}, "but all images are nearly black: 16 bits are read by their whole range, so stretch them"))
     longest = median(look.side for look in looks)
     if object_size > longest:
         raise BoxlessError(
@@ -143,6 +145,7 @@ class _Look(NamedTuple):
     grey: bool
     side: int  # the longer one, pixels
     level: float  # of its usual pixel, in [0, 1]
+    brightest: float
 
 
 def _look(path: Path) -> _Look | None:
@@ -152,4 +155,4 @@ def _look(path: Path) -> _Look | None:
     except UnreadableImage:
         return None
     grey = bool(np.ptp(pixels, axis=2).max() <= GREY_TOLERANCE)
-    return _Look(grey, max(pixels.shape[:2]), float(np.median(pixels)))
+    return _Look(grey, max(pixels.shape[:2]), float(np.median(pixels)), float(pixels.max()))

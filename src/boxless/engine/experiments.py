@@ -17,6 +17,7 @@ class Experiment:
         recipe: a name in ``boxless/recipes``.
         changes: what is other than in the recipe, by section.
         k: instances an image in the evaluation, see ``boxless.engine.evaluation.evaluate``.
+        threshold: "auto" leaves out what is less sure than the model's own threshold, also where ``k`` is given.
         photos: a set of images of ``boxless.engine.photos``, to be tested on its one part, and to learn from the other
             where the recipe names a folder; scenes where None.
         scenes: what the test scenes have other than those of the recipe, see ``boxless.engine.recipe.DataConfig``.
@@ -28,6 +29,7 @@ class Experiment:
     recipe: str
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     k: int | Literal["true"] | None = None
+    threshold: Literal["auto"] | None = None
     photos: str | None = None
     scenes: Mapping[str, Any] = field(default_factory=dict)
     images: int = 5000

@@ -22,6 +22,7 @@ class Terms:
         images: test scenes.
         seed: of the scenes.
         k: instances an image; "true" for the true number of each, None for the model's own.
+        threshold: "auto" where what is less sure than the model's own was left out; None as the model does.
         commit: of the code that tested, see ``boxless.engine.records.Record``; a model may be older.
     """
 
@@ -29,6 +30,7 @@ class Terms:
     seed: int
     k: int | Literal["true"] | None = None
     commit: str = ""
+    threshold: Literal["auto"] | None = None
 
 
 @dataclass(frozen=True)
