@@ -139,7 +139,7 @@ def test_a_run_that_exists_is_recorded_without_training(
     arguments = ["--rows", "ours", "--record", str(scenes_run), "--results", str(tmp_path)]
     assert main(["reproduce", "tiny-table", *arguments]) == 0
     terms = json.loads((tmp_path / "tiny.json").read_text())["evaluation"]
-    assert terms == {"images": 8, "seed": 0, "k": None, "commit": commit()}
+    assert terms == {"images": 8, "seed": 0, "k": None, "commit": commit(), "threshold": None}
     assert not (tmp_path / "runs").exists()
 
 
