@@ -17,7 +17,7 @@ AGAIN_AFTER = 0.05  # seconds, by when a destructor has ended
 def interruptible(sentence: str) -> Iterator[None]:
     """An interrupt in here ends with this sentence; Lightning's, which comes as an exit, too.
 
-    Python drops what is raised in a destructor. An interrupt that was is raised anew.
+    What is raised in a destructor Python drops. An interrupt that fell there is raised anew.
     """
     told = sys.unraisablehook
 

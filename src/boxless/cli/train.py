@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from boxless.engine.sources import Source
     from boxless.methods.detector import Detector
 
-SHOWN_IMAGES = 256  # at most, by which the report of a training tells how good it is
+SHOWN_IMAGES = 128  # at most, by which the report of a training tells how good it is
 FLAGS = ("--resume", "--help", "-h")
 VALIDATED = {
     "val/rmse": ("RMSE", ""),
