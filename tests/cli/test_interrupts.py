@@ -25,10 +25,8 @@ def kill_and_wait(seconds: float) -> None:
 
 def test_an_interrupt_that_falls_into_a_destructor_is_heard() -> None:
     before = sys.unraisablehook
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt, match=r"^go on$"), interruptible("go on"):
-        kill_and_wait(10.0)
-    assert time.monotonic() < began + 5
+        kill_and_wait(20.0)
     assert sys.unraisablehook is before
 
 
