@@ -51,7 +51,7 @@ class TrainingModule(L.LightningModule):
         self.detection = DetectionMetric()
         self.counting = CountingMetric(len(model.config.class_names))
         self.reconstruction = ReconstructionMetric() if isinstance(model, Reconstructs) else None
-        self._places_known = False
+        self._places_known = self._labels_known = False
 
     step_count: Tensor
     seed: Tensor
