@@ -19,7 +19,7 @@ from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.scenes import LAYOUTS, SceneGenerator
 from boxless.engine.module import TrainingModule
-from boxless.engine.tables import AS_IN_THE_PAPER
+from boxless.engine.tables.tusk import AS_IN_THE_PAPER
 from boxless.hardware import can_compile, has_bf16, machine
 from boxless.methods.tusk.config import TuskConfig, TuskTrainingConfig
 from boxless.methods.tusk.model import Tusk

@@ -5,7 +5,7 @@ from itertools import groupby
 import numpy as np
 import pytest
 
-from boxless.run_lengths import decoded, encoded
+from boxless.run_lengths import encoded
 
 
 def test_runs_go_down_the_columns_and_begin_with_what_is_not_there() -> None:
@@ -26,4 +26,5 @@ def test_a_mask_comes_back(shape: tuple[int, int], seed: int) -> None:
     runs = [(value, len(list(run))) for value, run in groupby(mask.T.ravel().tolist())]
     expected = [0] * runs[0][0] + [length for _, length in runs]
     assert encoded(mask) == {"size": list(shape), "counts": expected}
-    np.testing.assert_array_equal(decoded(encoded(mask)), mask)
+    values = np.arange(len(expected)) % 2 == 1
+    np.testing.assert_array_equal(np.repeat(values, encoded(mask)["counts"]).reshape(shape, order="F"), mask)

@@ -20,9 +20,3 @@ def encoded(mask: NDArray[np.bool_]) -> dict[str, Any]:
     changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     lengths = np.diff(np.concatenate(([0], changes, [pixels.size]))).tolist()
     return {"size": list(mask.shape), "counts": [0, *lengths] if pixels[0] else lengths}
-
-
-def decoded(run_lengths: dict[str, Any]) -> NDArray[np.bool_]:
-    """The mask (H, W) of COCO's run-length encoding without compression."""
-    counts = np.asarray(run_lengths["counts"], np.int64)
-    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(run_lengths["size"], order="F")

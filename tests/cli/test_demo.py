@@ -38,6 +38,19 @@ def test_it_leaves_a_model_a_report_a_picture_and_what_was_found(
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_demo_that_is_stopped_in_time_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo"]) == 0
+    assert "stopped in time" not in capsys.readouterr().err
+    monkeypatch.setattr(demo, "MOST_SECONDS", 0.0)
+    assert main(["demo"]) == 0
+    told = capsys.readouterr().err
+    assert "stopped in time at step 1 of 2, so it knows less than it could" in told
+    assert "go on: boxless train --resume --out runs/demo-2" in told
+
+
+@pytest.mark.usefixtures("quick")
 def test_an_interrupted_demo_goes_on_and_a_finished_one_is_kept(fails: Callable[..., str], tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     (runs / "demo").mkdir(parents=True)

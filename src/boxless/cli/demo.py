@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
 
     from boxless.cli.telling import tell
     from boxless.engine.evaluation import evaluate
+    from boxless.engine.records import read_record
     from boxless.engine.run import train
 
     with interruptible(f"interrupted; go on with: boxless demo --out {out}"):
@@ -45,6 +46,12 @@ def run(arguments: Sequence[str]) -> int:
         found = evaluate(detector, recipe.data, images=SCENES, progress=True)
         _leave_pictures(found, detector, out)
         tell(found, detector, recipe.data, str(out), out / REPORT, recipe)
+    record = read_record(out)
+    if record is not None and record.steps < recipe.run.steps:
+        remark(
+            f"stopped in time at step {record.steps:,} of {recipe.run.steps:,}, so it knows less than it could; "
+            f"go on: boxless train --resume --out {out}"
+        )
     remark(
         f"picture: {out / 'picture.png'}; detections: {out / 'found.json'}\n"
         f"next: boxless detect {out} {out / 'scenes'}\n"

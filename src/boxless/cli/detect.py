@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     if options["out"] is not None and Path(options["out"]).resolve() in {path.resolve() for path in files}:
         raise BoxlessError(f"{options['out']} is one of the images; give another file by --out.")
     detector = load(options["model"])
-    seen = Seen(len(files))
+    seen = Seen()
     with interruptible("interrupted; nothing was written."):
         found = _detect(detector, files, options, seen)
         if options["out"] is None:
@@ -68,16 +68,15 @@ def run(arguments: Sequence[str]) -> int:
         remark(f"{seen.objects:,} objects in {seen.read:,} images: {options['out']}")
     elif seen.read:
         _print_counts(counts, detector.config.class_names)
-    if seen.read < seen.asked:
-        remark(f"{seen.asked - seen.read:,} of {seen.asked:,} images could not be read and were passed over.")
+    if seen.read < len(files):
+        remark(f"{len(files) - seen.read:,} of {len(files):,} images could not be read and were passed over.")
     return 0 if seen.read else 1
 
 
 @dataclass
 class Seen:
-    """How many images were asked for, how many of them were read, and how many objects these hold."""
+    """How many images were read, and how many objects they hold."""
 
-    asked: int
     read: int = 0
     objects: int = 0
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from boxless.engine.tables import AS_IN_THE_PAPER
+from boxless.engine.tables.tusk import AS_IN_THE_PAPER
 from boxless.methods.tusk.config import TuskConfig, TuskTrainingConfig
 from boxless.plain import from_plain
 
