@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from boxless.hardware import can_compile
-from boxless.nets.residual import HalvingMaxPool, LayerNorm, PyramidEncoder, ResidualBlock
+from boxless.nets.residual import LayerNorm, PyramidEncoder, ResidualBlock
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -115,24 +115,6 @@ class TestPyramidEncoder:
     def test_blocks_per_level(self, blocks: int) -> None:
         encoder = PyramidEncoder(1, (2, 4), blocks=blocks)
         assert sum(isinstance(layer, ResidualBlock) for layer in encoder.layers) == 3 * blocks
-
-
-class TestHalvingMaxPool:
-    @pytest.mark.parametrize("size", [(8, 6), (7, 9), (2, 2)])
-    def test_is_max_pooling_in_values_and_gradients(self, size: tuple[int, int]) -> None:
-        x = random(2, 3, *size).requires_grad_()
-        results = []
-        for layer in (HalvingMaxPool(), nn.MaxPool2d(2)):
-            output = layer(x)
-            results.append((output, *torch.autograd.grad((output * random(*output.shape, seed=9)).sum(), x)))
-        for ours, theirs in zip(*results, strict=True):
-            assert torch.equal(ours, theirs)
-
-    def test_ties_share_the_gradient(self) -> None:
-        x = torch.zeros(1, 1, 2, 4, requires_grad=True)
-        HalvingMaxPool()(x).sum().backward()
-        assert x.grad is not None
-        assert (x.grad == 0.25).all()
 
 
 @pytest.mark.skipif(not can_compile("cpu"), reason="no C++ compiler")

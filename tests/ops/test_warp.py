@@ -9,7 +9,6 @@ from boxless.ops.warp import (
     WarpRange,
     fit_warp,
     random_warp,
-    source_places,
     unwarp_points,
     valid_pixels,
     warp_images,
@@ -79,7 +78,7 @@ class TestPointsAndImagesAgree:
         y, x = torch.meshgrid(torch.arange(23.0), torch.arange(38.0), indexing="ij")
         warp = drawn(STRONG, 4, size)
         shown = warp_images((7 + 2 * x + 5 * y).expand(4, 1, *size), warp)[:, 0]
-        u, v = source_places(warp).unbind(-1)
+        u, v = warp.source_places.unbind(-1)
         inside = valid_pixels(warp) & (u >= 0) & (v >= 0) & (u <= 37) & (v <= 22)
         torch.testing.assert_close(shown[inside], (7 + 2 * u + 5 * v)[inside], rtol=0, atol=1e-3)
 

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from boxless.ops.opaque import halve, trim
+
 
 class LayerNorm(nn.Module):
     """Normalise each sample over channels, rows and columns, then scale and shift each channel: GroupNorm(1).
@@ -60,23 +62,17 @@ class ResidualBlock(nn.Module):
         y = self.conv2(F.relu(self.norm2(y), inplace=True))
         x = self.shortcut(x)
         if self.trim:
-            x = x[:, :, self.trim : -self.trim, self.trim : -self.trim]
+            x = trim(x, self.trim)
         output: Tensor = y.add_(x)
         return output
 
 
 class HalvingMaxPool(nn.Module):
-    """2×2 max pooling of stride 2, as pairwise maxima of every second row and column; a lone last one is left out.
-
-    torch 2.13 on a CPU compiles the backward pass of ``nn.MaxPool2d`` in bf16 wrongly, silently: with few channels
-    nothing behind it gets a gradient. Pixels that tie share the gradient.
-    """
+    """2×2 max pooling of stride 2, see :func:`boxless.ops.opaque.halve`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H // 2, W // 2)."""
-        x = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
-        rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
-        return torch.maximum(rows[..., ::2], rows[..., 1::2])
+        return halve(x)
 
 
 class PyramidEncoder(nn.Module):

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from boxless.nets.residual import HalvingMaxPool, LayerNorm
+from boxless.nets.residual import LayerNorm
+from boxless.ops.opaque import halve
 
 
 class DoubleConv(nn.Module):
@@ -46,7 +47,6 @@ class UNet(nn.Module):
         self.multiple = 2 ** (len(channels) - 1)
         steps = list(pairwise(channels))  # from each level to the one below
         self.enter = DoubleConv(inputs, channels[0])
-        self.pool = HalvingMaxPool()
         self.down = nn.ModuleList(DoubleConv(upper, lower) for upper, lower in steps)
         self.up = nn.ModuleList(nn.ConvTranspose2d(lower, upper, 2, stride=2) for upper, lower in reversed(steps))
         self.merge = nn.ModuleList(DoubleConv(2 * upper, upper) for upper, _ in reversed(steps))
@@ -56,7 +56,7 @@ class UNet(nn.Module):
         height, width = x.shape[-2:]
         levels = [self.enter(_longer(_longer(x, 2, self.multiple), 3, self.multiple))]
         for down in self.down:
-            levels.append(down(self.pool(levels[-1])))
+            levels.append(down(halve(levels[-1])))
         y: Tensor = levels.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             y = merge(torch.cat((levels.pop(), up(y)), dim=1))

@@ -15,7 +15,7 @@ anew for each.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -56,12 +56,22 @@ class WarpRange:
         return 4 + 2 * self.grid**2
 
 
-class Warp(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Warp:
     """A batch of warps of images of one size."""
 
     controls: Tensor  # (N, 2) in units of half the shorter side, from the middle
     coefficients: Tensor  # (B, N + 3, 2) of the N kernels, of 1, of x and of y
     image_size: tuple[int, int]  # height and width, in pixels
+
+    @cached_property
+    def source_places(self) -> Tensor:
+        """φ at every pixel of the warped image: where in the source it looks, (B, H, W, 2) x and y in pixels."""
+        height, width = self.image_size
+        device = self.controls.device
+        y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+        pixels = torch.stack((x, y), dim=-1).view(-1, 2).float()
+        return unwarp_points(pixels, self).view(-1, height, width, 2)
 
 
 def random_warp(draws: Tensor, ranges: WarpRange, image_size: tuple[int, int]) -> Warp:
@@ -132,7 +142,7 @@ def warp_images(images: Tensor, warp: Warp) -> Tensor:
         raise ValueError(f"the warp is for ({batch}, C, {height}, {width}), not images of {tuple(images.shape)}.")
     images = images.float() if images.dtype in (torch.bfloat16, torch.float16) else images
     height, width = warp.image_size
-    places = source_places(warp)
+    places = warp.source_places
     grid = 2 * places / places.new_tensor([width - 1, height - 1]) - 1
     return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="zeros", align_corners=True)
 
@@ -140,18 +150,9 @@ def warp_images(images: Tensor, warp: Warp) -> Tensor:
 def valid_pixels(warp: Warp) -> Tensor:
     """Where a warped image shows what lies within its source, (B, H, W) bool; elsewhere it comes from outside."""
     height, width = warp.image_size
-    places = source_places(warp)
+    places = warp.source_places
     last = places.new_tensor([width - 1, height - 1])
     return ((places >= -TOLERANCE) & (places <= last + TOLERANCE)).all(dim=-1)
-
-
-def source_places(warp: Warp) -> Tensor:
-    """φ at every pixel of the warped image: where in the source it looks, (B, H, W, 2) x and y in pixels."""
-    height, width = warp.image_size
-    device = warp.controls.device
-    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    pixels = torch.stack((x, y), dim=-1).view(-1, 2).float()
-    return unwarp_points(pixels, warp).view(-1, height, width, 2)
 
 
 def unwarp_points(points: Tensor, warp: Warp) -> Tensor:

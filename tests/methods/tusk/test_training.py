@@ -252,9 +252,9 @@ def test_views_come_to_tell_more_of_each_other() -> None:
     told = {}
     for weight in (1e-9, 1.0):
         settings = replace(INFORMED, information_weight=weight, information_start=0.0, rate=5e-3, feature_weight=0.1)
-        training = training_of(settings, steps=40)
+        training = training_of(settings, steps=80)
         noted = listened(training)
-        trained(training, [batch] * 40)
+        trained(training, [batch] * 80)
         told[weight] = -np.mean(noted["loss/information"][-10:])
     assert told[1.0] > told[1e-9] + 0.1
 

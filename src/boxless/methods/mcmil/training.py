@@ -44,9 +44,7 @@ class McmilTraining(TrainingModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW."""
         settings = self.settings
-        return torch.optim.AdamW(
-            self.model.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=self.device.type == "cuda"
-        )
+        return torch.optim.AdamW(self.model.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch."""

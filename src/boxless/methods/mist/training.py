@@ -87,10 +87,9 @@ class MistTraining(TrainingModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for the task network and for the heatmap network."""
-        fused = self.device.type == "cuda"
         return [
-            torch.optim.Adam(self.task_parameters(), self.settings.task_rate, fused=fused),
-            torch.optim.Adam(self.model.heatmap_net.parameters(), self.settings.heatmap_rate, fused=fused),
+            torch.optim.Adam(self.task_parameters(), self.settings.task_rate, fused=True),
+            torch.optim.Adam(self.model.heatmap_net.parameters(), self.settings.heatmap_rate, fused=True),
         ]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:

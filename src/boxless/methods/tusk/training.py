@@ -110,11 +110,10 @@ class TuskTraining(TrainingModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for encoder and decoder, with the kinds that inform of each other, and for the prototypes."""
-        fused = self.device.type == "cuda"
         autoencoder = [*self.model.encoder.parameters(), *self.model.decoder.parameters(), self.kinds]
         return [
-            torch.optim.Adam(autoencoder, self.settings.rate, fused=fused),
-            torch.optim.Adam([self.model.prototypes], self.settings.prototype_rate, betas=(0.5, 0.999), fused=fused),
+            torch.optim.Adam(autoencoder, self.settings.rate, fused=True),
+            torch.optim.Adam([self.model.prototypes], self.settings.prototype_rate, betas=(0.5, 0.999), fused=True),
         ]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
