@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from boxless.hardware import can_compile
 from boxless.nets.residual import LayerNorm, PyramidEncoder, ResidualBlock
+from boxless.ops.layout import channels_last
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -41,6 +42,17 @@ class TestLayerNorm:
             results.append((output, *gradients))
         for mine, torchs in zip(*results, strict=True):
             torch.testing.assert_close(mine, torchs, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize("channels", [1, 2, 8, 12, 16, 40])
+    @pytest.mark.parametrize("width", [7, 8, 32])
+    @torch.no_grad()
+    def test_without_gradient_it_is_the_same_in_any_layout(self, channels: int, width: int) -> None:
+        layer = LayerNorm(channels)
+        shuffle_weights(layer)
+        x = 3 * random(2, channels, 5, width) + 1.5
+        expected = F.group_norm(x, 1, layer.weight, layer.bias)
+        for laid in (x, channels_last(x)):
+            torch.testing.assert_close(layer(laid), expected, rtol=1e-4, atol=1e-5)
 
     def test_gradient(self) -> None:
         layer = LayerNorm(2).double()

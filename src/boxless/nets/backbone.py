@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from boxless.errors import BoxlessError
 from boxless.nets.imagenet import normalised
 from boxless.nets.squeezenet import SqueezeNet
+from boxless.ops.layout import channels_last
 
 SQUEEZENET = "squeezenet"
 STAGES = 3  # of a network in stages of stride 4, 8, 16, 32; the rest is left out
@@ -98,7 +99,7 @@ class Backbone(nn.Module):
         normalised = self.net.normalise(images)
         if within is not None:
             normalised = normalised * within.unsqueeze(1)
-        features: Tensor = self.net(normalised.contiguous(memory_format=torch.channels_last)).float()
+        features: Tensor = self.net(channels_last(normalised)).float()
         # SqueezeNet's are in the tens: the first step of a head on them would end in a softmax without slope
         return features * features.square().mean(dim=1, keepdim=True).clamp_min(1e-12).rsqrt()
 

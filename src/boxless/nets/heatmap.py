@@ -1,10 +1,10 @@
 """The heatmap network H_η of MIST: full resolution, residual, one score a pixel (supplement A)."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from boxless.nets.residual import ResidualBlock
+from boxless.ops.layout import channels_last
 
 
 class HeatmapNet(nn.Module):
@@ -31,7 +31,7 @@ class HeatmapNet(nn.Module):
         """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded."""
         margin = self.margin
         x = F.pad(images, (margin, margin, margin, margin), mode="replicate")
-        x = self.enter(self.normalise(x)).contiguous(memory_format=torch.channels_last)  # of grey it is not
+        x = self.enter(channels_last(self.normalise(x)))
         scores: Tensor = self.leave(self.blocks(x))
         return scores
 

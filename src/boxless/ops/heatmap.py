@@ -103,13 +103,17 @@ def suppress_non_maxima(heatmap: Tensor, size: int = 5) -> Tensor:
         ValueError: if ``size`` is even or below 1.
     """
     _check_window(size)
+    if size == 1:
+        return torch.ones_like(heatmap, dtype=torch.bool)
     height, width = heatmap.shape[-2:]
     half = size // 2
-    in_row, column = F.max_pool2d(heatmap.float().unsqueeze(1), (1, size), 1, (0, half), return_indices=True)
-    _, row = F.max_pool2d(in_row, (size, 1), 1, (half, 0), return_indices=True)
-    winner = column.flatten(1).gather(1, row.flatten(1)).view_as(heatmap)  # the first of the first row that has it
-    own = torch.arange(height * width, device=heatmap.device).view(1, height, width)
-    return winner == own
+    values = heatmap.float()
+    padded = F.pad(values, (half, half, half, half), value=-torch.inf)
+    rows = padded.unfold(2, size, 1).amax(-1)  # of each row of a window its maximum
+    line = padded[:, half : half + height]
+    above, below = (rows[:, i : i + height + half - 1].unfold(1, half, 1).amax(-1) for i in (0, half + 1))
+    left, right = (line[:, :, i : i + width + half - 1].unfold(2, half, 1).amax(-1) for i in (0, half + 1))
+    return (values > above) & (values > left) & (values >= right) & (values >= below)
 
 
 def top_k_peaks(heatmap: Tensor, k: int, size: int = 5) -> Peaks:

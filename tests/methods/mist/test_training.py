@@ -24,6 +24,7 @@ from boxless.methods.mist.registration import content_centers, register
 from boxless.methods.mist.training import CENTERING, JITTER, LONGEST_MOVE, PEAKS_A_CANDIDATE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
+from boxless.ops.layout import channels_last
 from boxless.ops.patches import crop, place
 from tests.engine.bare import fit
 from tests.methods.mist.small import small_model
@@ -85,7 +86,8 @@ def classification(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def patches_at(batch: Batch, keypoints: Tensor) -> Tensor:
-    return crop(batch.images, keypoints, torch.full_like(keypoints, SIZE), 8).flatten(0, 1)
+    patches = crop(batch.images, keypoints, torch.full_like(keypoints, SIZE), 8).flatten(0, 1)
+    return channels_last(patches)  # in another layout they are convolved by other kernels, which round otherwise
 
 
 def detected(hand: MistClassifier, batch: Batch, k: int) -> tuple[Tensor, Tensor]:

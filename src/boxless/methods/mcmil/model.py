@@ -22,6 +22,7 @@ from boxless.methods.mcmil.config import McmilConfig
 from boxless.methods.mcmil.grouping import Groups, group
 from boxless.methods.mcmil.reading import columns_read, reading_order
 from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side, places_along
+from boxless.ops.layout import channels_last
 
 LEAST_SCORE = 0.5  # of an instance, where none is asked for
 
@@ -77,7 +78,7 @@ class McmilDetector(Detector):
         left, top = self._margins(images)
         if left or top:
             images = F.pad(images, (left, left, top, top))
-        logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
+        logits = self.network(channels_last(images)).float()
         if self.config.softmax == "map":
             return McmilOutput(logits.flatten(1).log_softmax(1).view_as(logits), logits)
         return McmilOutput(logits.log_softmax(1), logits)

@@ -26,6 +26,7 @@ from boxless.ops.heatmap import (
     suppress_non_maxima,
     top_k_peaks,
 )
+from boxless.ops.layout import channels_last
 from boxless.ops.padding import inside
 from boxless.ops.patches import crop, cut
 
@@ -108,7 +109,7 @@ class MistModel(Detector):
         if scale != 1.0:
             with torch.autocast(images.device.type, enabled=False):
                 images = _resize(images, [max(1, round(side / scale)) for side in size])
-        scores = network(images.contiguous(memory_format=torch.channels_last)).float()
+        scores = network(channels_last(images)).float()
         return scores if scores.shape[-2:] == size else _resize(scores, list(size))
 
     def pool(self, responses: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ class MistModel(Detector):
         """S: the patches at these keypoints, (B·N, C, P, P)."""
         with torch.autocast(images.device.type, enabled=False):  # coordinates stay in float32
             patches = crop(images, keypoints.centers, keypoints.sizes, self.config.patch_size).flatten(0, 1)
-        return patches.contiguous(memory_format=torch.channels_last)
+        return channels_last(patches)
 
     def find_peaks(self, images: Tensor, k: int | None, threshold: float | None) -> Extracted:
         """Top-K by the heatmap, or, with a threshold alone, all peaks worth a look, in images of any size.

@@ -25,6 +25,7 @@ from boxless.ops.blending import blend
 from boxless.ops.clustering import l2_distances
 from boxless.ops.heatmap import suppress_non_maxima, top_k_peaks
 from boxless.ops.keypoints import refine, sample_at
+from boxless.ops.layout import channels_last
 from boxless.ops.masks import mask_boxes, winners
 from boxless.ops.rendering import render, render_each
 
@@ -134,7 +135,7 @@ class Tusk(Detector):
             network: stands in for the encoder, as its compiled form.
         """
         network = self.encoder if network is None else network
-        scores, features = network(images.contiguous(memory_format=torch.channels_last))
+        scores, features = network(channels_last(images))
         return Maps(torch.sigmoid(scores[:, 0].float()), features.float())
 
     def extract(self, maps: Maps, k: int, within: Tensor | None = None) -> Keypoints:
@@ -291,4 +292,4 @@ class Tusk(Detector):
 
 def _pixels(maps: Tensor, network: Network) -> Tensor:
     """The decoder's answer to maps (N, C, H, W), in [0, 1] and float32."""
-    return torch.sigmoid(network(maps.contiguous(memory_format=torch.channels_last)).float())
+    return torch.sigmoid(network(channels_last(maps)).float())
