@@ -12,9 +12,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-@torch.library.custom_op("boxless::trim", mutates_args=())
 def trim(images: Tensor, margin: int) -> Tensor:
     """Take rows and columns off each side: (B, C, H, W) to (B, C, H − 2·margin, W − 2·margin)."""
+    if not torch.is_grad_enabled():
+        return images[:, :, margin:-margin, margin:-margin]
+    trimmed: Tensor = _trim(images, margin)
+    return trimmed
+
+
+def halve(images: Tensor) -> Tensor:
+    """2×2 max pooling of stride 2: (B, C, H, W) to (B, C, H // 2, W // 2); a lone last row or column is left out.
+
+    Of pixels that tie the first has the gradient.
+    """
+    if not torch.is_grad_enabled():
+        return F.max_pool2d(images, 2)
+    pooled: Tensor = _halve(images)[0]
+    return pooled
+
+
+@torch.library.custom_op("boxless::trim", mutates_args=())
+def _trim(images: Tensor, margin: int) -> Tensor:
     return images[:, :, margin:-margin, margin:-margin].clone()
 
 
@@ -37,16 +55,7 @@ def _unhalve(gradient: Tensor, images: Tensor, places: Tensor) -> Tensor:
     return result
 
 
-def halve(images: Tensor) -> Tensor:
-    """2×2 max pooling of stride 2: (B, C, H, W) to (B, C, H // 2, W // 2); a lone last row or column is left out.
-
-    Of pixels that tie the first has the gradient.
-    """
-    pooled: Tensor = _halve(images)[0]
-    return pooled
-
-
-trim.register_fake(lambda images, margin: images[:, :, margin:-margin, margin:-margin].clone())
+_trim.register_fake(lambda images, margin: images[:, :, margin:-margin, margin:-margin].clone())
 _untrim.register_fake(lambda images, margin: F.pad(images, (margin, margin, margin, margin)))
 _unhalve.register_fake(lambda gradient, images, places: torch.empty_like(images))
 
@@ -75,5 +84,5 @@ def _unhalved(ctx: Any, gradient: Tensor, _: Any) -> Tensor:
     return result
 
 
-trim.register_autograd(_untrimmed, setup_context=_keep_margin)
+_trim.register_autograd(_untrimmed, setup_context=_keep_margin)
 _halve.register_autograd(_unhalved, setup_context=_keep_places)
