@@ -6,8 +6,6 @@ some rows alone, and `--eager` leaves torch.compile out.
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +19,7 @@ from boxless.hardware import can_compile, has_bf16, machine
 from boxless.methods.mist.training import MistTraining
 from memory import memory_of, peak_memory
 from plain_training import PlainTraining
+from speeds import Step, speeds
 
 RECIPES = (
     "mist-classify-mnist",
@@ -31,8 +30,6 @@ RECIPES = (
 DETECTED = "mist-classify-mnist"
 DETECTION = "detection"
 ROWS = (*RECIPES, DETECTION)
-
-Step = Callable[[], object]
 
 
 def training_of(recipe_name: str, compile: bool) -> tuple[MistTraining, Batch]:
@@ -77,19 +74,6 @@ def plain_step(row: str) -> tuple[Step, int]:
     return detect, len(batch.images)
 
 
-def speed(step: Step, images: int, steps: int, rounds: int) -> float:
-    """Images a second, the best of some rounds after a warm-up."""
-    step()
-    step()
-    seconds = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        for _ in range(steps):
-            step()
-        seconds.append((time.perf_counter() - began) / steps)
-    return images / min(seconds)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="some alone")
@@ -109,9 +93,8 @@ def main() -> None:
     print(machine())
     print(f"{'':30}{'ours':>12}{'plain':>12}{'ratio':>8}{'ours':>12}{'plain':>12}")
     for row in arguments.rows:
-        ours, plain = (
-            speed(*made, arguments.steps, arguments.rounds) for made in (our_step(row, compile), plain_step(row))
-        )
+        (our, images), (other, _) = our_step(row, compile), plain_step(row)
+        ours, plain = speeds(our, other, images, arguments.steps, arguments.rounds)
         options = ["--eager"] if arguments.eager else []
         memory = [memory_of(__file__, row, whose, *options) for whose in ("ours", "plain")]
         print(

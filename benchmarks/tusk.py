@@ -6,7 +6,6 @@ Prints images a second, their ratio, and the peak memory of each in a process of
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +38,7 @@ from boxless.ops.warp import WarpRange, random_warp, warp_images
 from boxless.plain import from_plain
 from memory import memory_of, peak_memory
 from plain_tusk import decoder, draw, encoder
+from speeds import speeds
 
 SIDE = 80
 MODEL = TuskConfig(class_names=tuple("0123456789"), varying=False)
@@ -119,17 +119,6 @@ def our_training(compile: bool) -> Callable[[Batch], None]:
     return step
 
 
-def fastest(function: Callable[[], object], images: int, rounds: int) -> float:
-    """Images a second, the best of some rounds after a warm-up."""
-    function()
-    seconds = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - began)
-    return images / min(seconds)
-
-
 def variants(batch: Batch, compile: bool) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     """Name to (ours, plain)."""
     detector, plain = Tusk(MODEL).channels_last().eval(), Plain()
@@ -157,10 +146,10 @@ def main() -> None:
     print(machine())
     print(f"{'':28}{'ours':>12}{'plain':>12}{'ratio':>8}{'ours':>12}{'plain':>12}")
     for name, (ours, plain) in variants(batch, can_compile("cpu") and not arguments.eager).items():
-        speeds = fastest(ours, arguments.batch, arguments.rounds), fastest(plain, arguments.batch, arguments.rounds)
+        our, other = speeds(ours, plain, arguments.batch, 1, arguments.rounds)
         memory = [] if arguments.eager else [memory_of(__file__, name, whose) for whose in ("ours", "plain")]
         told = "".join(f"{one:8d} MiB" for one in memory)
-        print(f"{name:28}{speeds[0]:8.1f} im/s{speeds[1]:8.1f} im/s{speeds[0] / speeds[1]:7.2f}x{told}", flush=True)
+        print(f"{name:28}{our:8.1f} im/s{other:8.1f} im/s{our / other:7.2f}x{told}", flush=True)
 
 
 if __name__ == "__main__":
