@@ -62,12 +62,12 @@ def decoder(outputs: int, channels: tuple[int, ...]) -> nn.Module:
 def responses(network: nn.Module, images: Tensor, config: MistConfig) -> Tensor:
     """The local softmax of each scale, (B, S, H, W)."""
     size = list(images.shape[2:])
-    scores = []
+    found = []
     for scale in config.scales:
         resized = images if scale == 1.0 else _resize(images, [round(side / scale) for side in size])
-        found = network(resized)
-        scores.append(found if scale == 1.0 else _resize(found, size))
-    return local_softmax(torch.cat(scores, dim=1), config.softmax_size, config.softmax_strength)
+        own = local_softmax(network(resized), config.softmax_size, config.softmax_strength)
+        found.append(own if scale == 1.0 else _resize(own, size))
+    return torch.cat(found, dim=1)
 
 
 def _resize(images: Tensor, size: list[int]) -> Tensor:

@@ -133,18 +133,19 @@ class PlainTraining:
 
     def _register(self, batch: Batch, candidates: Keypoints, done: Done) -> tuple[Keypoints, Tensor]:
         k, settings = self.config.instances, self.settings
-        images, resize = foreground_of(batch), len(self.config.scales) > 1
+        images = foreground_of(batch)
         with torch.no_grad():
             heights = relative_worth(worth(images, done.synthesis, done.patches, candidates, k), k)
         patches, steps = done.patches[:, :k], settings.keypoint_steps
-        moved = register(patches, candidates.first(k), images, steps, settings.keypoint_rate, resize)
+        moved = register(patches, candidates.first(k), images, steps, settings.keypoint_rate)
         merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]
         return Keypoints(*merged), heights
 
     def _step_heatmap(self, found: Tensor, keypoints: Keypoints, heights: Tensor | None) -> None:
         several, size = len(self.config.scales) > 1, (found.shape[2], found.shape[3])
         sides, scales = (keypoints.sides, self._sides(found)) if several else (None, None)
-        target = lift(keypoints.centers, sides, scales, size, self.settings.target_sigma or None, heights)
+        sigma = self.settings.target_sigma * found.new_tensor(self.config.scales)
+        target = lift(keypoints.centers, sides, scales, size, sigma, heights)
         self.heatmap_optimizer.zero_grad()
         heatmap_loss(found, target).mean().backward()
         self.heatmap_optimizer.step()

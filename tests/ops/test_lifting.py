@@ -96,6 +96,13 @@ class TestLift:
         one = gaussian_heatmap(centers, (5, 9), 1.0)[0]
         torch.testing.assert_close(heatmap[0], torch.stack((0.75 * one, 0.25 * one, 0 * one)))
 
+    def test_each_scale_may_have_gaussians_as_wide_as_it(self) -> None:
+        centers = torch.tensor([[[5.7, 2.2], [1.0, 3.0]], [[2.0, 2.0], [7.5, 0.0]]])
+        sizes = torch.tensor([[9.0, 16.0], [20.0, 8.0]])
+        heatmap = lift(centers, sizes, SCALES, (5, 9), torch.tensor([1.0, 1.5, 2.5]))
+        for scale, sigma in enumerate((1.0, 1.5, 2.5)):
+            assert torch.equal(heatmap[:, scale], lift(centers, sizes, SCALES, (5, 9), sigma)[:, scale])
+
     def test_one_scale_takes_all_sizes(self) -> None:
         centers = torch.tensor([[[6.0, 1.0], [1.0, 4.0]]])
         heatmap = lift(centers, torch.tensor([[3.0, 50.0]]), torch.tensor([20.0]), (5, 9), None)

@@ -13,7 +13,7 @@ def lift(
     sizes: Tensor | None,
     scales: Tensor | None,
     image_size: tuple[int, int],
-    sigma: float | None,
+    sigma: float | Tensor | None,
     heights: Tensor | None = None,
 ) -> Tensor:
     """G for one scale or several: the heatmap of each scale (MIST, section 4.1, supplement B).
@@ -26,7 +26,8 @@ def lift(
         sizes: (B, K) in the unit of ``scales``; None with one scale, where the size does not count.
         scales: (S,) strictly rising; None for one scale.
         image_size: height and width.
-        sigma: standard deviation of :func:`gaussian_heatmap`, in pixels; None for :func:`point_heatmap`.
+        sigma: standard deviation of :func:`gaussian_heatmap`, in pixels, or (S,) one for each scale; None for
+            :func:`point_heatmap`.
         heights: (B, K) value of each keypoint, not negative; one by default.
 
     Returns:
@@ -44,10 +45,14 @@ def lift(
         weights = weights * heights.unsqueeze(1)
     batch, number, k = weights.shape
     repeated = centers.unsqueeze(1).expand(batch, number, k, 2).reshape(batch * number, k, 2)
+    if isinstance(sigma, Tensor):
+        sigma = sigma.expand(batch, number).reshape(-1)
     return _heatmap(repeated, image_size, sigma, weights.reshape(batch * number, k)).view(batch, number, *image_size)
 
 
-def _heatmap(centers: Tensor, image_size: tuple[int, int], sigma: float | None, weights: Tensor | None) -> Tensor:
+def _heatmap(
+    centers: Tensor, image_size: tuple[int, int], sigma: float | Tensor | None, weights: Tensor | None
+) -> Tensor:
     if sigma is None:
         return point_heatmap(centers, image_size, weights)
     return gaussian_heatmap(centers, image_size, sigma, weights)
@@ -91,7 +96,7 @@ def point_heatmap(centers: Tensor, image_size: tuple[int, int], weights: Tensor 
 
 
 def gaussian_heatmap(
-    centers: Tensor, image_size: tuple[int, int], sigma: float, weights: Tensor | None = None
+    centers: Tensor, image_size: tuple[int, int], sigma: float | Tensor, weights: Tensor | None = None
 ) -> Tensor:
     """G with a Gaussian of height one around each unrounded keypoint; the maximum where several meet.
 
@@ -100,7 +105,7 @@ def gaussian_heatmap(
     Args:
         centers: (B, K, 2) x and y, in pixels.
         image_size: height and width.
-        sigma: standard deviation, in pixels, above zero.
+        sigma: standard deviation, in pixels, above zero; or (B,) one for each heatmap.
         weights: (B, K) height of each Gaussian, not negative; one by default.
 
     Returns:
@@ -109,7 +114,9 @@ def gaussian_heatmap(
     Raises:
         ValueError: if ``sigma`` is not above zero.
     """
-    if not sigma > 0:
+    if isinstance(sigma, Tensor):
+        sigma = sigma.view(-1, 1, 1)
+    elif not sigma > 0:
         raise ValueError(f"the standard deviation of a Gaussian is above 0 pixels, not {sigma}.")
     height, width = image_size
     x = centers[..., 0, None] - torch.arange(width, device=centers.device, dtype=centers.dtype)

@@ -146,6 +146,8 @@ class MistTrainingConfig:
             what they are worth (see ``boxless.methods.mist.worth``).
         jitter: with "registration", standard deviation of a shift of each patch off its peak, in sides of its box: the
             task network sees objects off the middle, as it will where a peak is not quite right, and shows where.
+        size_jitter: with "registration" and several scales, standard deviation of the logarithm of a factor on the side
+            of each patch.
         target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
         trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
@@ -161,6 +163,7 @@ class MistTrainingConfig:
     task_first: bool = False
     candidates: int = 3
     jitter: float = 0.03
+    size_jitter: float = 0.1
     target_sigma: float = 1.0
     trust: float = 5.0
     averaging: float = 0.998
@@ -173,7 +176,7 @@ class MistTrainingConfig:
         for name in ("heatmap_rate", "task_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is a learning rate above 0, not {getattr(self, name)}.")
-        for name in ("warmup", "keypoint_rate", "candidates", "jitter", "target_sigma", "trust"):
+        for name in ("warmup", "keypoint_rate", "candidates", "jitter", "size_jitter", "target_sigma", "trust"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not negative, as {getattr(self, name)} is.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:

@@ -89,6 +89,11 @@ class MistModel(Detector):
     ) -> Tensor:
         """The local softmax of H_η at each scale: (B, C, H, W) to (B, S, H, W) float32 in [0, 1].
 
+        The softmax comes before the heatmaps are resized back, unlike in the paper: there a peak of a large scale is
+        as many pixels wide as the heatmap was enlarged, so in a softmax over pixels it can never be as high as one of
+        a small scale, and the pooling over scale takes the small ones. So an image enlarged by a factor has, at the
+        scale of that factor, the responses that the image itself has at scale 1, enlarged.
+
         It is zero within ``border`` of the edge of the image, or of its extent. The scores there do not take part in
         the softmax either: what the padding of the network makes of the edge would win against objects beside it.
 
@@ -98,19 +103,21 @@ class MistModel(Detector):
             extents: (B, 2) height and width of the part of each image that is no padding.
         """
         network = self.heatmap_net if network is None else network
-        scores = torch.cat([self._scores(images, scale, network) for scale in self.config.scales], dim=1)
-        whole = scores.new_tensor([scores.shape[2:]])
-        inner = inside(whole if extents is None else extents, self.config.border, scores).unsqueeze(1)
-        return local_softmax(scores, self.config.softmax_size, self.config.softmax_strength, inner)
+        return torch.cat([self._responses_at(scale, images, network, extents) for scale in self.config.scales], dim=1)
 
-    def _scores(self, images: Tensor, scale: float, network: Callable[[Tensor], Tensor]) -> Tensor:
-        """H_η of the image resized by 1 / scale, resized back: (B, 1, H, W) float32."""
+    def _responses_at(
+        self, scale: float, images: Tensor, network: Callable[[Tensor], Tensor], extents: Tensor | None
+    ) -> Tensor:
+        """The local softmax of H_η of the image resized by 1 / scale, resized back: (B, 1, H, W) float32."""
         size = images.shape[-2:]
         if scale != 1.0:
             with torch.autocast(images.device.type, enabled=False):
                 images = _resize(images, [max(1, round(side / scale)) for side in size])
         scores = network(channels_last(images)).float()
-        return scores if scores.shape[-2:] == size else _resize(scores, list(size))
+        whole = scores.new_tensor([scores.shape[2:]]) if extents is None else (extents / scale).round()
+        inner = inside(whole, self.config.border, scores).unsqueeze(1)
+        responses = local_softmax(scores, self.config.softmax_size, self.config.softmax_strength, inner)
+        return responses if responses.shape[-2:] == size else _resize(responses, list(size))
 
     def pool(self, responses: Tensor) -> Tensor:
         """The responses (B, S, H, W) of all scales as one heatmap (B, H, W)."""
@@ -185,8 +192,9 @@ class MistModel(Detector):
 
     def _responses_by_tiles(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        reach = max(math.ceil(self._margin), self.config.border)
-        halo = reach + self.config.softmax_size // 2  # what the heatmap of a pixel depends on
+        largest = max(1.0, self.config.scales[-1])
+        reach = max(math.ceil(self._margin), math.ceil(self.config.border * largest))
+        halo = reach + math.ceil(self.config.softmax_size // 2 * largest)  # what a pixel depends on
         if max(height, width) <= TILE + 2 * halo:
             return self.responses(images)
         responses = images.new_zeros(len(images), len(self.config.scales), height, width)

@@ -1,4 +1,4 @@
-"""Keypoints by registration: slide decoded patches, and resize them, until together they lie on the image."""
+"""Keypoints by registration: slide decoded patches until together they lie on the image."""
 
 import torch
 from torch import Tensor
@@ -45,28 +45,22 @@ def registration_loss(patches: Tensor, keypoints: Keypoints, images: Tensor) -> 
     return torch.stack(blurred).sum(dim=0)
 
 
-def register(
-    patches: Tensor, keypoints: Keypoints, images: Tensor, steps: int, length: float, resize: bool = False
-) -> Keypoints:
+def register(patches: Tensor, keypoints: Keypoints, images: Tensor, steps: int, length: float) -> Keypoints:
     """Move the keypoints down the :func:`registration_loss`, in steps that are together ``length`` pixels long.
 
-    Takes no pass through any network: the patches stay as they were decoded. A step is measured by how far the middle
-    of the box goes, and with ``resize`` also each of its edges. It is taken in float32, whatever autocast says: of
-    patches that lie nearly right the residual is little more than what bfloat16 rounds off.
+    Takes no pass through any network: the patches stay as they were decoded. It is taken in float32, whatever autocast
+    says: of patches that lie nearly right the residual is little more than what bfloat16 rounds off.
 
     Returns:
-        The moved keypoints.
+        The moved keypoints, of the size they have.
     """
     for _ in range(steps):
         with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
             centers = keypoints.centers.detach().requires_grad_()
-            halves = (0.5 * keypoints.sides).detach().requires_grad_(resize)
-            loss = registration_loss(patches.detach(), Keypoints(centers, 2.0 * halves), images).sum()
-            gradients = torch.autograd.grad(loss, (centers, halves) if resize else (centers,))
-        slope = torch.cat([gradient.view(*halves.shape, -1) for gradient in gradients], dim=-1)
+            loss = registration_loss(patches.detach(), Keypoints(centers, keypoints.sides), images).sum()
+            (slope,) = torch.autograd.grad(loss, centers)
         move = length / steps * slope / slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-        sides = keypoints.sides - 2.0 * move[..., 2] if resize else keypoints.sides
-        keypoints = Keypoints(keypoints.centers - move[..., :2], sides)
+        keypoints = Keypoints(keypoints.centers - move, keypoints.sides)
     return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
 
 

@@ -13,6 +13,7 @@ from boxless.engine.module import TrainingModule
 from boxless.engine.ranks import places
 from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
+from boxless.methods.mist.contents import fit_to_contents
 from boxless.methods.mist.losses import heatmap_loss
 from boxless.methods.mist.model import Keypoints, MistModel, background_of
 from boxless.methods.mist.registration import content_centers, register
@@ -20,10 +21,11 @@ from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.lifting import lift
 from boxless.ops.padding import inside
 
-JITTER = 7  # keeps its random numbers apart from others
+JITTER, SIZE_JITTER = 7, 8  # keep their random numbers apart from others
 PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
 CENTERING = 0.2  # of the way to the middle of what a patch shows: in a crowd that is drawn towards neighbours
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
+LONGEST_FIT = 6.0  # the same, of a box fitted to what it shows
 
 
 @dataclass(frozen=True)
@@ -126,12 +128,20 @@ class MistTraining(TrainingModule):
         return most_overlooked(foreground_of(batch), keypoints, k, more) if more else keypoints
 
     def _jittered(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
-        """Keypoints shifted at random, keyed by the seed, the step and their place in the batch of all processes."""
+        """Keypoints shifted and resized at random, keyed by seed, step and place in the batch of all processes."""
         number, k = keypoints.sides.shape
         own = (places(number).unsqueeze(1) * k + torch.arange(k)).flatten().to(keypoints.sides.device)
         normal = normals((JITTER, int(self.seed), self.steps_done), own, 2).to(keypoints.centers.dtype)
         shifts = self.settings.jitter * keypoints.sizes * normal.view_as(keypoints.centers)
-        return Keypoints(_inside(batch, keypoints.centers + shifts), keypoints.sides)
+        return Keypoints(_inside(batch, keypoints.centers + shifts), self._resized(keypoints.sides, own))
+
+    def _resized(self, sides: Tensor, own: Tensor) -> Tensor:
+        """Sides (B, N) made larger or smaller at random, within the scales; ``own`` says where in the batch each is."""
+        if not self._several_scales:
+            return sides
+        normal = normals((SIZE_JITTER, int(self.seed), self.steps_done), own, 1).to(sides.dtype).view_as(sides)
+        limits = self.model.scale_sides(sides)
+        return (sides * torch.exp(self.settings.size_jitter * normal)).clamp(limits[0], limits[-1])
 
     def _step_task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """τ ← a step on L_task."""
@@ -156,33 +166,37 @@ class MistTraining(TrainingModule):
     def _register(self, batch: Batch, candidates: Keypoints, task: Task) -> tuple[Keypoints, Tensor]:
         """{x_k} ← where the decoded patches rebuild the image, and towards the middle of what they show.
 
-        Also what each candidate is worth as a target.
+        With several scales the boxes are fitted to what they show. And what each candidate is worth as a target.
         """
         assert task.patches is not None
         assert task.synthesis is not None
         settings, k = self.settings, self.model.config.instances
-        images, patches = foreground_of(batch), task.patches.detach()
-        shares = worth(images, task.synthesis.detach(), patches, candidates, k)
+        images, synthesis, patches = foreground_of(batch), task.synthesis.detach(), task.patches.detach()
+        shares = worth(images, synthesis, patches, candidates, k)
         self.note("keypoints/worth", shares[:, :k])
-        before, patches = candidates.first(k), patches[:, :k]
-        moved = register(
-            patches, before, images, settings.keypoint_steps, settings.keypoint_rate, resize=self._several_scales
-        )
-        offsets = content_centers(patches, before) - before.centers
-        self.note("keypoints/offset", offsets.norm(dim=-1))
-        moved = self._within(batch, before, Keypoints(moved.centers + CENTERING * offsets, moved.sides))
-        merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]
-        return Keypoints(*merged), relative_worth(shares, k)
+        chosen, patches = candidates.first(k), patches[:, :k]
+        moves = register(patches, chosen, images, settings.keypoint_steps, settings.keypoint_rate).centers
+        moves = moves - chosen.centers
+        fitted, longest = candidates, LONGEST_MOVE
+        if self._several_scales:
+            fitted, longest = fit_to_contents(images - synthesis, patches, candidates), LONGEST_FIT
+        else:
+            offsets = content_centers(patches, chosen) - chosen.centers
+            self.note("keypoints/offset", offsets.norm(dim=-1))
+            moves = moves + CENTERING * offsets
+        others = moves.new_zeros(len(moves), fitted.sides.shape[1] - k, 2)
+        moved = Keypoints(fitted.centers + torch.cat((moves, others), dim=1), fitted.sides)
+        return self._within(batch, candidates, moved, longest), relative_worth(shares, k)
 
-    def _within(self, batch: Batch, before: Keypoints, after: Keypoints) -> Keypoints:
-        """Keypoints moved by no more than LONGEST_MOVE, kept within the image and the scales."""
-        moves = (after.centers - before.centers).clamp(-LONGEST_MOVE, LONGEST_MOVE)
+    def _within(self, batch: Batch, before: Keypoints, after: Keypoints, longest: float = LONGEST_MOVE) -> Keypoints:
+        """Keypoints moved, and made larger or smaller, by so many pixels at most; within the image and the scales."""
+        moves = (after.centers - before.centers).clamp(-longest, longest)
         self.note("keypoints/move", moves.norm(dim=-1))
         centers = _inside(batch, before.centers + moves)
         if not self._several_scales:
             return Keypoints(centers, before.sides)
         limits = self.model.scale_sides(moves)
-        growth = (after.sides - before.sides).clamp(-LONGEST_MOVE, LONGEST_MOVE)
+        growth = (after.sides - before.sides).clamp(-longest, longest)
         self.note("keypoints/growth", growth.abs())
         return Keypoints(centers, (before.sides + growth).clamp(limits[0], limits[-1]))
 
@@ -191,10 +205,16 @@ class MistTraining(TrainingModule):
         scales = self.model.scale_sides(responses) if self._several_scales else None
         sides = keypoints.sides if self._several_scales else None
         size = (responses.shape[2], responses.shape[3])
-        target = lift(keypoints.centers, sides, scales, size, self.settings.target_sigma or None, heights)
+        target = lift(keypoints.centers, sides, scales, size, self._target_sigma(responses), heights)
         fit = heatmap_loss(responses, target)
         self.note("loss/heatmap", fit)
         self._step(1, torch.exp(-self.settings.trust * doubt) * fit)
+
+    def _target_sigma(self, like: Tensor) -> Tensor | None:
+        """(S,) as wide in the image of each scale; None for points."""
+        if not self.settings.target_sigma:
+            return None
+        return self.settings.target_sigma * like.new_tensor(self.model.config.scales)
 
     def _both_optimizers(self) -> list[Any]:
         return cast(list[Any], self.optimizers())
