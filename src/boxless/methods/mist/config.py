@@ -27,11 +27,12 @@ class MistConfig:
         patch_size: samples along each side of a patch; twice for each level of the network that sees it.
         heatmap_channels: of the heatmap network.
         heatmap_blocks: residual blocks of the heatmap network.
-        softmax_size: window of the local softmax, in pixels.
+        softmax_size: window of the local softmax, in pixels of the image as a scale sees it.
         softmax_strength: factor on the scores in the local softmax.
         suppression_size: window of the non-maximum suppression, in pixels; nearly twice the least distance at which
             two objects lie. A window of the object's size keeps two peaks off one object.
-        border: peaks lie at least so far from the border, in pixels; what is cut off by half is no object.
+        border: peaks lie at least so far from the border, in pixels of the image as a scale sees it; what is cut off by
+            half is no object.
         refine_size: window of the sub-pixel soft-argmax, in pixels; 1 leaves peaks on whole pixels.
     """
 
@@ -148,7 +149,8 @@ class MistTrainingConfig:
             task network sees objects off the middle, as it will where a peak is not quite right, and shows where.
         size_jitter: with "registration" and several scales, standard deviation of the logarithm of a factor on the side
             of each patch.
-        target_sigma: standard deviation of the heatmap's targets, in pixels; 0 for single pixels, as in the paper.
+        target_sigma: standard deviation of the heatmap's targets, in pixels of the image as a scale sees it; 0 for
+            single pixels, as in the paper.
         trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
