@@ -32,8 +32,8 @@ def fitted(image: Tensor, keypoints: Keypoints, others: Tensor | None = None) ->
     """Of keypoints whose patches show just what is there; ``others`` is explained by other patches."""
     image = image if others is None else image - others
     patches = crop(image, keypoints.centers, keypoints.sizes, SAMPLES)
-    residual = image - place(patches, keypoints.centers, keypoints.sizes, (HEIGHT, WIDTH))
-    return fit_to_contents(residual, patches, keypoints)
+    synthesis = place(patches, keypoints.centers, keypoints.sizes, (HEIGHT, WIDTH))
+    return fit_to_contents(image, synthesis, patches, keypoints)
 
 
 def _square(sides: Tensor) -> Tensor:
@@ -76,7 +76,9 @@ def test_what_other_patches_explain_does_not_count() -> None:
 
 def test_a_box_of_nothing_stays() -> None:
     keypoints = Keypoints(PLACES, SIDES)
-    nothing = fit_to_contents(torch.zeros(1, 1, HEIGHT, WIDTH), torch.zeros(1, 2, 1, SAMPLES, SAMPLES), keypoints)
+    far = torch.zeros(1, 1, HEIGHT, WIDTH)
+    far[..., -5:, :5] = 1.0
+    nothing = fit_to_contents(far, torch.zeros_like(far), torch.zeros(1, 2, 1, SAMPLES, SAMPLES), keypoints)
     assert torch.equal(nothing.centers, PLACES)
     assert torch.equal(nothing.sides, SIDES)
 
@@ -90,7 +92,9 @@ def test_by_hand_an_even_patch_seen_through_the_gaussian(monkeypatch: pytest.Mon
     """Its middle 94 percent, as long as the Gaussian cut off at the edges of the patch says."""
     monkeypatch.setattr(contents, "STEPS", 1)
     keypoints = Keypoints(torch.tensor([[[40.0, 30.0]]]), torch.tensor([[20.0]]))
-    found = fit_to_contents(torch.zeros(1, 1, HEIGHT, WIDTH), torch.ones(1, 1, 1, 80, 80), keypoints)
+    patches = torch.ones(1, 1, 1, 80, 80)
+    image = place(patches, keypoints.centers, keypoints.sizes, (HEIGHT, WIDTH))
+    found = fit_to_contents(image, image, patches, keypoints)
     edge = 0.5 / MARGIN / contents.WIDTH  # of the patch, in standard deviations
     held = norm.cdf(edge) - norm.cdf(-edge)
     longest = -norm.ppf(norm.cdf(-edge) + TAIL * held) * contents.WIDTH * 2  # in windows
@@ -103,4 +107,10 @@ def test_a_box_beyond_the_first_has_nothing_taken_out() -> None:
     keypoints = Keypoints(PLACES[:, :1] + 2.0, SIDES[:, :1])
     taken = fitted(scene(0), keypoints)
     nothing = torch.zeros(1, 0, 1, SAMPLES, SAMPLES)
-    torch.testing.assert_close(fit_to_contents(scene(0), nothing, keypoints), taken, rtol=0.05, atol=0.1)
+    bare = fit_to_contents(scene(0), torch.zeros_like(scene(0)), nothing, keypoints)
+    torch.testing.assert_close(bare, taken, rtol=0.05, atol=0.1)
+
+
+def test_a_faint_image_is_fitted_as_a_bright_one() -> None:
+    keypoints = Keypoints(PLACES + 3.0, 1.2 * SIDES)
+    torch.testing.assert_close(fitted(0.05 * scene(0, 1), keypoints), fitted(scene(0, 1), keypoints))

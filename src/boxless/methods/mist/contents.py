@@ -17,16 +17,17 @@ MARGIN = 1.35  # side of the window, in sides of the box: what grows out of the 
 WIDTH = 0.25  # standard deviation of the window's Gaussian, in sides of the window: neighbours count for little
 TAIL = 0.03  # of the content is left out at each end of its extent
 FILLED = 0.78  # of its box is what an object seems to extend over, through that window
-LEAST = 0.002  # content of less a sample says nothing: brightnesses squared
+LEAST = 0.02  # of what the image holds on average is what a window must hold, to say anything
 
 
-def fit_to_contents(residual: Tensor, patches: Tensor, keypoints: Keypoints) -> Keypoints:
+def fit_to_contents(images: Tensor, synthesis: Tensor, patches: Tensor, keypoints: Keypoints) -> Keypoints:
     """Boxes moved to the middle of what they show, and made as large as it seems.
 
     From a box of 0.7 to 1.6 times the side of its object, and a quarter of it off the middle, a step comes nearer.
 
     Args:
-        residual: (B, C, H, W), the image less its background and less the patches as they lie on it.
+        images: (B, C, H, W), less their background.
+        synthesis: (B, C, H, W), the sum of the patches as they lie on the image.
         patches: (B, K, C, P, P), as decoded, of the first K boxes; of the others nothing was taken out of the image.
             What is darker than the background is as heavy as what is brighter.
         keypoints: N boxes.
@@ -35,11 +36,12 @@ def fit_to_contents(residual: Tensor, patches: Tensor, keypoints: Keypoints) -> 
         N keypoints; of a patch that shows nothing its own.
     """
     fitted, k = keypoints, patches.shape[1]
+    residual, least = images - synthesis, LEAST * images.square().sum(1).mean((1, 2)).unsqueeze(1)
     for _ in range(STEPS):
         windows = MARGIN * fitted.sides
         content = crop(residual, fitted.centers, _square(windows), SAMPLES)
         content[:, :k] += _resampled(patches, keypoints.first(k), fitted.centers[:, :k], windows[:, :k])
-        fitted = _step(content.square().sum(2), fitted)
+        fitted = _step(content.square().sum(2), least, fitted)
     return fitted
 
 
@@ -52,14 +54,14 @@ def _resampled(patches: Tensor, keypoints: Keypoints, centers: Tensor, sides: Te
     return own.view(*sides.shape, *own.shape[2:])
 
 
-def _step(content: Tensor, keypoints: Keypoints) -> Keypoints:
-    """Boxes fitted to what their windows hold, (B, N, SAMPLES, SAMPLES)."""
+def _step(content: Tensor, least: Tensor, keypoints: Keypoints) -> Keypoints:
+    """Boxes fitted to what their windows hold, (B, N, SAMPLES, SAMPLES); not where that is at most ``least`` (B, 1)."""
     place = (torch.arange(SAMPLES, device=content.device, dtype=content.dtype) + 0.5) / SAMPLES - 0.5  # in windows
     weight = torch.exp(-0.5 * (place / WIDTH).square())
     mass = content * weight * weight.unsqueeze(1)
     along = torch.stack((mass.sum(-2), mass.sum(-1)), dim=-2)  # (B, N, 2, SAMPLES): of columns, of rows
     total = mass.sum((-2, -1))
-    seen, windows = total > LEAST * SAMPLES**2, MARGIN * keypoints.sides
+    seen, windows = total > least * SAMPLES**2, MARGIN * keypoints.sides
     middle = (along * place).sum(-1) / total.clamp_min(1e-6).unsqueeze(-1)
     extent = (_quantile(along, 1.0 - TAIL) - _quantile(along, TAIL)).amax(-1)  # of the longer of its two sides
     return Keypoints(

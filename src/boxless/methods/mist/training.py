@@ -179,7 +179,7 @@ class MistTraining(TrainingModule):
         moves = moves - chosen.centers
         fitted, longest = candidates, LONGEST_MOVE
         if self._several_scales:
-            fitted, longest = fit_to_contents(images - synthesis, patches, candidates), LONGEST_FIT
+            fitted, longest = fit_to_contents(images, synthesis, patches, candidates), LONGEST_FIT
         else:
             offsets = content_centers(patches, chosen) - chosen.centers
             self.note("keypoints/offset", offsets.norm(dim=-1))
