@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from boxless.ops.heatmap import (
+    highest_near,
     local_softmax,
     peak_scales,
     pool_scales,
@@ -234,6 +235,19 @@ class TestSoftArgmax:
         heatmap = torch.zeros(1, 6, 9, requires_grad=True)
         (gradient,) = torch.autograd.grad(soft_argmax(heatmap, torch.tensor([[[4.0, 3.0]]]), 3).sum(), heatmap)
         assert (gradient == 0).all()
+
+
+class TestHighestNear:
+    def test_a_pixel_counts_in_the_square_around_it(self) -> None:
+        heatmap = torch.zeros(2, 6, 9)
+        heatmap[0, 1, 6], heatmap[1, 5, 0] = 0.7, 0.2
+        expected = torch.zeros(2, 6, 9)
+        expected[0, :4, 4:], expected[1, 3:, :3] = 0.7, 0.2
+        assert torch.equal(highest_near(heatmap, 2), expected)
+
+    def test_a_reach_of_none_changes_nothing(self) -> None:
+        heatmap = torch.rand(1, 4, 7)
+        assert torch.equal(highest_near(heatmap, 0), heatmap)
 
 
 class TestPeakScales:

@@ -175,6 +175,14 @@ def soft_argmax(heatmap: Tensor, centers: Tensor, size: int = 5) -> Tensor:
     return torch.where(found, nearest + moment / torch.where(found, total, 1.0), centers)
 
 
+def highest_near(heatmap: Tensor, reach: int) -> Tensor:
+    """The highest value within ``reach`` pixels along x and y: (B, H, W) to (B, H, W)."""
+    for dim in (1, 2):
+        padding = (0, 0, reach, reach) if dim == 1 else (reach, reach)
+        heatmap = F.pad(heatmap, padding, value=-torch.inf).unfold(dim, 2 * reach + 1, 1).amax(-1)
+    return heatmap
+
+
 def peak_scales(heatmap: Tensor, centers: Tensor, scales: Tensor) -> Tensor:
     """Scale of each peak, the first moment over the scales: s_k = Σ_s h_s(x_k)·s / Σ_s h_s(x_k) (MIST, section 4.1).
 

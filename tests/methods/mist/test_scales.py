@@ -128,6 +128,17 @@ def test_a_training_takes_steps_and_sizes_stay_within_the_scales(name: str) -> N
     assert np.array_equal(found.sizes[:, 0], found.sizes[:, 1])
 
 
+def test_scales_whose_peaks_lie_apart_tell_the_size_together() -> None:
+    """The peak of scale 2 a few pixels off that of scale 1, as far as two pixels of its smaller image; not farther."""
+    model = small_model(scales=(1.0, 2.0), object_size=8.0, border=0)
+    for away, expected in ((3, 12.0), (4, 12.0), (5, 8.0)):
+        responses = torch.zeros(1, 2, 30, 44)
+        responses[0, 0, 12, 20], responses[0, 1, 12, 20 + away] = 0.5, 0.5
+        heatmap = responses[:, 0]
+        sides = model._keypoints(heatmap, responses, torch.tensor([[[20.0, 12.0]]])).sides
+        assert sides.item() == pytest.approx(expected)
+
+
 def test_growth_is_limited_and_ends_within_the_scales() -> None:
     training = MistClassifierTraining(small_model(scales=SCALES), SETTINGS["2021"], 1, compile=False)
     batch = Batch(torch.zeros(1, 1, 30, 44), torch.zeros(1, 3, dtype=torch.int64))

@@ -18,6 +18,7 @@ from boxless.methods.detector import Detector
 from boxless.methods.mist.config import MistConfig
 from boxless.nets.heatmap import HeatmapNet
 from boxless.ops.heatmap import (
+    highest_near,
     local_softmax,
     peak_scales,
     pool_scales,
@@ -59,6 +60,7 @@ TILE = 512  # pixels; larger images are seen in tiles of this side
 PATCHES_AT_ONCE = 512
 PIXELS_AT_ONCE = {"cpu": 2**17}  # that the heatmap network sees: few stay near a CPU's caches; on other devices:
 MANY_PIXELS = 2**20  # a GB of activations
+REACH = 2.0  # pixels of the image as a scale sees it: how far off the peak of all scales its own may lie
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
 
 
@@ -137,10 +139,18 @@ class MistModel(Detector):
         return Extracted(self._keypoints(heatmap, responses, peaks.centers), peaks.scores, peaks.valid)
 
     def _keypoints(self, heatmap: Tensor, responses: Tensor, centers: Tensor) -> Keypoints:
-        sides = peak_scales(responses.detach(), centers, self.scale_sides(centers))
+        sides = peak_scales(self._near(responses.detach()), centers, self.scale_sides(centers))
         if self.config.refine_size > 1:
             centers = soft_argmax(heatmap.detach(), centers, self.config.refine_size)
         return Keypoints(centers, sides)
+
+    def _near(self, responses: Tensor) -> Tensor:
+        """The highest response of each scale near each pixel, (B, S, H, W): the peaks of the scales lie apart."""
+        scales = self.config.scales
+        if len(scales) == 1:
+            return responses
+        reaches = [round(REACH * scale) for scale in scales]
+        return torch.stack([highest_near(own, r) for own, r in zip(responses.unbind(1), reaches, strict=True)], dim=1)
 
     def scale_sides(self, like: Tensor) -> Tensor:
         """(S,) side of the box that each scale stands for, in pixels."""
