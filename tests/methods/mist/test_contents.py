@@ -6,7 +6,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from boxless.methods.mist import contents
-from boxless.methods.mist.contents import FILLED, MARGIN, TAIL, fit_to_contents
+from boxless.methods.mist.contents import FILLED, MARGIN, TAIL, content_centers, fit_to_contents
 from boxless.methods.mist.model import Keypoints
 from boxless.ops.patches import crop, place
 
@@ -114,3 +114,14 @@ def test_a_box_beyond_the_first_has_nothing_taken_out() -> None:
 def test_a_faint_image_is_fitted_as_a_bright_one() -> None:
     keypoints = Keypoints(PLACES + 3.0, 1.2 * SIDES)
     torch.testing.assert_close(fitted(0.05 * scene(0, 1), keypoints), fitted(scene(0, 1), keypoints))
+
+
+def test_a_patch_belongs_at_the_centre_of_mass_of_what_it_shows() -> None:
+    """Two bright samples and a dark one, weighed by their squares, in a box of 10 pixels seen by 5 samples."""
+    patches = torch.zeros(1, 2, 1, 5, 5)
+    patches[0, 0, 0, 2, 4], patches[0, 0, 0, 0, 2], patches[0, 0, 0, 4, 4] = 1.0, 2.0, -1.0
+    keypoints = Keypoints(torch.tensor([[[20.0, 9.0], [4.0, 5.0]]]), torch.tensor([[10.0, 7.0]]))
+    found = content_centers(patches, keypoints)
+    x, y = (1 * 4 + 4 * 0 + 1 * 4) / 6, (1 * 0 + 4 * -4 + 1 * 4) / 6  # pixels from the centre, a sample is two
+    assert found[0, 0].tolist() == pytest.approx([20.0 + x, 9.0 + y], abs=1e-5)
+    assert found[0, 1].tolist() == [4.0, 5.0]  # nothing in it

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from boxless.methods.mist.model import Keypoints
-from boxless.methods.mist.registration import content_centers, register, registration_loss, synthesize
+from boxless.methods.mist.registration import register, registration_loss, synthesize
 from boxless.ops.patches import paste
 
 HEIGHT, WIDTH = 36, 50
@@ -118,17 +118,6 @@ def test_a_pasted_patch_is_as_bright_in_every_size(side: float) -> None:
     canvas = synthesize(torch.ones(1, 1, 1, 16, 16), keypoints, (HEIGHT, WIDTH))[0, 0]
     assert canvas[13:18, 18:23].mean().item() == pytest.approx(1.0, abs=0.04)
     assert canvas.sum().item() == pytest.approx(side**2, rel=1e-4)
-
-
-def test_a_patch_belongs_at_the_centre_of_mass_of_what_it_shows() -> None:
-    """Two bright samples and a dark one, weighed by their squares, in a box of 10 pixels seen by 5 samples."""
-    patches = torch.zeros(1, 2, 1, 5, 5)
-    patches[0, 0, 0, 2, 4], patches[0, 0, 0, 0, 2], patches[0, 0, 0, 4, 4] = 1.0, 2.0, -1.0
-    keypoints = Keypoints(torch.tensor([[[20.0, 9.0], [4.0, 5.0]]]), torch.tensor([[10.0, 7.0]]))
-    found = content_centers(patches, keypoints)
-    x, y = (1 * 4 + 4 * 0 + 1 * 4) / 6, (1 * 0 + 4 * -4 + 1 * 4) / 6  # pixels from the centre, a sample is two
-    assert found[0, 0].tolist() == pytest.approx([20.0 + x, 9.0 + y], abs=1e-5)
-    assert found[0, 1].tolist() == [4.0, 5.0]  # nothing in it
 
 
 def test_autocast_rounds_neither_the_synthesis_nor_the_moves() -> None:

@@ -1,4 +1,4 @@
-"""How large what a patch shows is, and where its middle lies: mean shift with a size (as in CAMShift).
+"""Where the middle of what a patch shows lies, and how large it is: mean shift with a size (as in CAMShift).
 
 A box that is too large shows its object as well as the right one does, so neither the task nor the registration says
 how large it is to be. What is in and around the box does, once what other patches explain is taken out of the image.
@@ -38,20 +38,19 @@ def fit_to_contents(images: Tensor, synthesis: Tensor, patches: Tensor, keypoint
     fitted, k = keypoints, patches.shape[1]
     residual, least = images - synthesis, LEAST * images.square().sum(1).mean((1, 2)).unsqueeze(1)
     for _ in range(STEPS):
-        windows = MARGIN * fitted.sides
-        content = crop(residual, fitted.centers, _square(windows), SAMPLES)
-        content[:, :k] += _resampled(patches, keypoints.first(k), fitted.centers[:, :k], windows[:, :k])
+        windows = Keypoints(fitted.centers, MARGIN * fitted.sides)
+        content = crop(residual, windows.centers, windows.sizes, SAMPLES)
+        content[:, :k] += _resampled(patches, keypoints.first(k), windows.first(k))
         fitted = _step(content.square().sum(2), least, fitted)
     return fitted
 
 
-def _resampled(patches: Tensor, keypoints: Keypoints, centers: Tensor, sides: Tensor) -> Tensor:
+def _resampled(patches: Tensor, keypoints: Keypoints, windows: Keypoints) -> Tensor:
     """Patches (B, K, C, P, P) of these keypoints as windows elsewhere show them, (B, K, C, SAMPLES, SAMPLES)."""
-    cells = patches.shape[-1] / keypoints.sides.unsqueeze(-1)  # of a patch, a pixel
-    places = (centers - keypoints.centers) * cells + (patches.shape[-1] - 1) / 2
-    sizes = sides.unsqueeze(-1) * cells
-    own = crop(patches.flatten(0, 1), places.flatten(0, 1).unsqueeze(1), _square(sizes.view(-1, 1)), SAMPLES)
-    return own.view(*sides.shape, *own.shape[2:])
+    cells = patches.shape[-1] / keypoints.sizes  # of a patch, a pixel
+    places = (windows.centers - keypoints.centers) * cells + (patches.shape[-1] - 1) / 2
+    places, sizes = (values.flatten(0, 1).unsqueeze(1) for values in (places, windows.sizes * cells))
+    return crop(patches.flatten(0, 1), places, sizes, SAMPLES).view(*patches.shape[:3], SAMPLES, SAMPLES)
 
 
 def _step(content: Tensor, least: Tensor, keypoints: Keypoints) -> Keypoints:
@@ -70,10 +69,6 @@ def _step(content: Tensor, least: Tensor, keypoints: Keypoints) -> Keypoints:
     )
 
 
-def _square(sides: Tensor) -> Tensor:
-    return sides.unsqueeze(-1).expand(*sides.shape, 2)
-
-
 def _quantile(mass: Tensor, share: float) -> Tensor:
     """Where a share of the mass (…, N) lies before, in [0, 1]; between two cells by a straight line."""
     number = mass.shape[-1]
@@ -82,3 +77,23 @@ def _quantile(mass: Tensor, share: float) -> Tensor:
     cell = torch.searchsorted(below, wanted).clamp(1, number)
     low, high = below.gather(-1, cell - 1), below.gather(-1, cell)
     return ((cell - 1 + (wanted - low) / (high - low).clamp_min(1e-6)) / number).squeeze(-1)
+
+
+def content_centers(patches: Tensor, keypoints: Keypoints) -> Tensor:
+    """The centre of mass of what each patch shows: where its keypoint should lie.
+
+    Nothing else pins a patch to the middle of its object, as long as the object is within it.
+
+    Args:
+        patches: (B, N, C, P, P), as decoded; darker than the background is as heavy as brighter.
+        keypoints: N of them.
+
+    Returns:
+        (B, N, 2) x and y, pixels. Of a patch without content its keypoint.
+    """
+    side = patches.shape[-1]
+    mass = patches.square().sum(dim=2)
+    cell = torch.arange(side, device=patches.device, dtype=patches.dtype) + (0.5 - side / 2)
+    moments = torch.stack(((mass.sum(-2) * cell).sum(-1), (mass.sum(-1) * cell).sum(-1)), dim=-1)
+    offsets = moments / mass.sum((-2, -1)).clamp_min(1e-6).unsqueeze(-1) / side
+    return keypoints.centers + offsets * keypoints.sizes

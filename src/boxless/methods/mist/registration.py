@@ -62,23 +62,3 @@ def register(patches: Tensor, keypoints: Keypoints, images: Tensor, steps: int, 
         move = length / steps * slope / slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         keypoints = Keypoints(keypoints.centers - move, keypoints.sides)
     return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())
-
-
-def content_centers(patches: Tensor, keypoints: Keypoints) -> Tensor:
-    """The centre of mass of what each patch shows: where its keypoint should lie.
-
-    Nothing else pins a patch to the middle of its object, as long as the object is within it.
-
-    Args:
-        patches: (B, N, C, P, P), as decoded; darker than the background is as heavy as brighter.
-        keypoints: N of them.
-
-    Returns:
-        (B, N, 2) x and y, pixels. Of a patch without content its keypoint.
-    """
-    side = patches.shape[-1]
-    mass = patches.square().sum(dim=2)
-    cell = torch.arange(side, device=patches.device, dtype=patches.dtype) + (0.5 - side / 2)
-    moments = torch.stack(((mass.sum(-2) * cell).sum(-1), (mass.sum(-1) * cell).sum(-1)), dim=-1)
-    offsets = moments / mass.sum((-2, -1)).clamp_min(1e-6).unsqueeze(-1) / side
-    return keypoints.centers + offsets * keypoints.sizes

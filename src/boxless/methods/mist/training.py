@@ -13,10 +13,10 @@ from boxless.engine.module import TrainingModule
 from boxless.engine.ranks import places
 from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
-from boxless.methods.mist.contents import fit_to_contents
+from boxless.methods.mist.contents import content_centers, fit_to_contents
 from boxless.methods.mist.losses import heatmap_loss
 from boxless.methods.mist.model import Keypoints, MistModel, background_of
-from boxless.methods.mist.registration import content_centers, register
+from boxless.methods.mist.registration import register
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.lifting import lift
 from boxless.ops.padding import inside
