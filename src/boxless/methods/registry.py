@@ -35,7 +35,7 @@ MODEL_SETTINGS = {
 }
 TRAINING_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierTrainingConfig"),
-    "mist-reconstruct": (f"{_MIST}.config", "MistTrainingConfig"),
+    "mist-reconstruct": (f"{_MIST}.config", "MistReconstructorTrainingConfig"),
     "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneTrainingConfig"),
     "mcmil": (f"{_MCMIL}.config", "McmilTrainingConfig"),
     "tusk": (f"{_TUSK}.config", "TuskTrainingConfig"),

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from boxless.data.batch import Batch
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.mist.config import MistReconstructorConfig, MistTrainingConfig
+from boxless.methods.mist.config import MistReconstructorConfig, MistReconstructorTrainingConfig
 from boxless.methods.mist.model import Extracted, Keypoints
 from boxless.methods.mist.reconstruction.model import MistReconstructor
 from boxless.methods.mist.reconstruction.training import MistReconstructorTraining
@@ -152,7 +152,7 @@ def batch_of_spots() -> Batch:
 
 
 def training_of(**given: Any) -> MistReconstructorTraining:
-    settings = replace(MistTrainingConfig(averaging=0.0, warmup=1, decay=0.0, task_rate=1e-2), **given)
+    settings = replace(MistReconstructorTrainingConfig(averaging=0.0, warmup=1, decay=0.0, task_rate=1e-2), **given)
     return MistReconstructorTraining(small_reconstructor().train(), settings, 1, compile=False)
 
 

@@ -131,6 +131,8 @@ class MistTrainingConfig:
     """Algorithm 1, which all tasks share.
 
     Attributes:
+        optimizer: of both networks: "adam", as in the paper; or "muon", for the kernels of convolutions by Muon and the
+            rest by Adam, see ``boxless.engine.optimizers``. From counts alone it learns to tell classes far later.
         heatmap_rate: Adam's learning rate for the heatmap network.
         task_rate: Adam's learning rate for the task network.
         warmup: steps over which both rates rise from zero.
@@ -155,6 +157,7 @@ class MistTrainingConfig:
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
+    optimizer: Literal["muon", "adam"] = "adam"
     heatmap_rate: float = 1e-3
     task_rate: float = 1e-3
     warmup: int = 50
@@ -187,6 +190,13 @@ class MistTrainingConfig:
     def rate_factor(self, step: int, steps: int) -> float:
         """Factor on the learning rates at a step (from 0) of a training of so many."""
         return warm_cosine(step, steps, self.warmup, self.decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MistReconstructorTrainingConfig(MistTrainingConfig):
+    """How a MIST auto-encoder is trained: by Muon, with which it needs a quarter of the steps."""
+
+    optimizer: Literal["muon", "adam"] = "muon"
 
 
 @dataclass(frozen=True, kw_only=True)

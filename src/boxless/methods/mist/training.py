@@ -10,6 +10,7 @@ from boxless.data.batch import Batch
 from boxless.data.hashing import normals
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
+from boxless.engine.optimizers import optimizers_for, set_rates
 from boxless.engine.ranks import places
 from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
@@ -88,15 +89,16 @@ class MistTraining(TrainingModule):
         raise NotImplementedError
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for the task network and for the heatmap network."""
-        return [
-            torch.optim.Adam(self.task_parameters(), self.settings.task_rate, fused=True),
-            torch.optim.Adam(self.model.heatmap_net.parameters(), self.settings.heatmap_rate, fused=True),
-        ]
+        """Those of the task network, and then those of the heatmap network."""
+        settings = self.settings
+        of_task = optimizers_for(self.task_parameters(), settings.optimizer, settings.task_rate)
+        of_heatmap = optimizers_for(self.model.heatmap_net.parameters(), settings.optimizer, settings.heatmap_rate)
+        self._number_of_task = len(of_task)
+        return of_task + of_heatmap
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch of algorithm 1."""
-        self._set_rates()
+        set_rates(self._all_optimizers(), self.settings.rate_factor(self.steps_done, self.steps))
         responses = self._responses(batch)  # H_η(I)
         if self.settings.keypoint_step == "registration":
             candidates = self._jittered(batch, self._detect(batch, responses, self.settings.candidates))
@@ -148,7 +150,7 @@ class MistTraining(TrainingModule):
         task = self.task(batch, keypoints)
         for name, values in task.terms.items():
             self.note(f"loss/{name}", values)
-        self._step(0, task.loss)
+        self._step(self._all_optimizers()[: self._number_of_task], task.loss)
         return task
 
     def _step_keypoints(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
@@ -208,7 +210,7 @@ class MistTraining(TrainingModule):
         target = lift(keypoints.centers, sides, scales, size, self._target_sigma(responses), heights)
         fit = heatmap_loss(responses, target)
         self.note("loss/heatmap", fit)
-        self._step(1, torch.exp(-self.settings.trust * doubt) * fit)
+        self._step(self._all_optimizers()[self._number_of_task :], torch.exp(-self.settings.trust * doubt) * fit)
 
     def _target_sigma(self, like: Tensor) -> Tensor | None:
         """(S,) as wide in the image of each scale; None for points."""
@@ -216,21 +218,15 @@ class MistTraining(TrainingModule):
             return None
         return self.settings.target_sigma * like.new_tensor(self.model.config.scales)
 
-    def _both_optimizers(self) -> list[Any]:
+    def _all_optimizers(self) -> list[Any]:
         return cast(list[Any], self.optimizers())
 
-    def _step(self, index: int, loss: Tensor) -> None:
-        optimizer = self._both_optimizers()[index]
-        optimizer.zero_grad()
+    def _step(self, optimizers: list[Any], loss: Tensor) -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         self.manual_backward(loss.mean())
-        optimizer.step()
-
-    def _set_rates(self) -> None:
-        factor = self.settings.rate_factor(self.steps_done, self.steps)
-        rates = (self.settings.task_rate, self.settings.heatmap_rate)
-        for optimizer, rate in zip(self._both_optimizers(), rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
+        for optimizer in optimizers:
+            optimizer.step()
 
 
 def _inside(batch: Batch, centers: Tensor) -> Tensor:

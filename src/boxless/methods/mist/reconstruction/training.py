@@ -3,7 +3,7 @@
 from torch import nn
 
 from boxless.data.batch import Batch
-from boxless.methods.mist.config import MistTrainingConfig
+from boxless.methods.mist.config import MistReconstructorTrainingConfig
 from boxless.methods.mist.losses import image_loss
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.reconstruction.model import MistReconstructor
@@ -21,10 +21,13 @@ class MistReconstructorTraining(MistTraining):
         compile: networks through ``torch.compile``.
     """
 
-    settings_type = MistTrainingConfig
+    settings_type = MistReconstructorTrainingConfig
+    settings: MistReconstructorTrainingConfig
     model: MistReconstructor
 
-    def __init__(self, model: MistReconstructor, settings: MistTrainingConfig, steps: int, compile: bool) -> None:
+    def __init__(
+        self, model: MistReconstructor, settings: MistReconstructorTrainingConfig, steps: int, compile: bool
+    ) -> None:
         super().__init__(model, settings, steps, compile, {"autoencoder": model.autoencoder})
 
     def task_parameters(self) -> list[nn.Parameter]:
