@@ -1,4 +1,4 @@
-"""How the weights of a network are stepped: kernels of convolutions by Muon, the rest by Adam.
+"""How the weights of a network are stepped: by Adam; or kernels of convolutions by Muon, and the rest by Adam.
 
 Muon (Jordan et al. 2024, torch.optim.Muon) steps a matrix along its gradient with all singular values made one. Deep
 auto-encoders learn by it in a fraction of Adam's steps.
@@ -20,12 +20,13 @@ class KernelMuon(torch.optim.Muon):
     Args:
         kernels: weights (A, B, ...) of convolutions, on the device where they stay.
         rate: the learning rate.
+        weight_decay: of each step, times the rate.
     """
 
-    def __init__(self, kernels: Iterable[nn.Parameter], rate: float) -> None:
+    def __init__(self, kernels: Iterable[nn.Parameter], rate: float, weight_decay: float = 0.0) -> None:
         self._kernels = list(kernels)
         matrices = [nn.Parameter(_as_matrix(kernel.data)) for kernel in self._kernels]
-        super().__init__(matrices, rate, weight_decay=0.0)
+        super().__init__(matrices, rate, weight_decay=weight_decay)
 
     def _matrices(self) -> list[Tensor]:
         return [matrix for group in self.param_groups for matrix in group["params"]]
@@ -50,20 +51,26 @@ def _as_matrix(kernel: Tensor) -> Tensor:
     return kernel.movedim(1, -1).flatten(1)
 
 
-def optimizers_for(parameters: Iterable[nn.Parameter], name: OptimizerName, rate: float) -> list[torch.optim.Optimizer]:
+def optimizers_for(
+    parameters: Iterable[nn.Parameter], name: OptimizerName, rate: float, weight_decay: float = 0.0
+) -> list[torch.optim.Optimizer]:
     """The optimizers that together step these parameters.
 
     Args:
         parameters: of a network, on the device where they stay.
-        name: "muon" for kernels by Muon and the rest by Adam; "adam" for all by Adam.
+        name: "muon" for kernels by Muon and the rest by AdamW; "adam" for all by AdamW.
         rate: Adam's learning rate.
+        weight_decay: what share of the weights a step takes off, in learning rates of Adam.
     """
     parameters = list(parameters)
     kernels = [one for one in parameters if name == "muon" and _is_kernel(one)]
     kept = {id(one) for one in kernels}
     others = [one for one in parameters if id(one) not in kept]
-    found: list[torch.optim.Optimizer] = [KernelMuon(kernels, KERNEL_RATE * rate)] if kernels else []
-    found += [torch.optim.Adam(others, rate, fused=True)] if others else []
+    found: list[torch.optim.Optimizer] = []
+    if kernels:
+        found.append(KernelMuon(kernels, KERNEL_RATE * rate, weight_decay / KERNEL_RATE))
+    if others:
+        found.append(torch.optim.AdamW(others, rate, weight_decay=weight_decay, fused=True))
     for optimizer in found:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
