@@ -71,9 +71,6 @@ def optimizers_for(
         found.append(KernelMuon(kernels, KERNEL_RATE * rate, weight_decay / KERNEL_RATE))
     if others:
         found.append(torch.optim.AdamW(others, rate, weight_decay=weight_decay, fused=True))
-    for optimizer in found:
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
     return found
 
 
@@ -83,7 +80,7 @@ def _is_kernel(parameter: nn.Parameter) -> bool:
 
 
 def set_rates(optimizers: Iterable[Any], factor: float) -> None:
-    """Make the learning rates of :func:`optimizers_for` a factor of what they were at first."""
+    """Make all learning rates a factor of what they were at first."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = factor * group["initial_lr"]
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])

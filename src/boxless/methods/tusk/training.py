@@ -12,6 +12,7 @@ from boxless.data.batch import Batch
 from boxless.data.hashing import generator, uniforms
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
+from boxless.engine.optimizers import set_rates
 from boxless.engine.ranks import gathered, mean_over_ranks, places
 from boxless.methods.tusk.calibration import calibrate, seen_of
 from boxless.methods.tusk.config import TuskTrainingConfig
@@ -119,7 +120,7 @@ class TuskTraining(TrainingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv − λ_inf I, then P ← L_sw several times."""
-        self._set_rates()
+        set_rates(cast(list[Any], self.optimizers()), self.settings.rate_factor(self.steps_done, self.steps))
         descriptors = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
         self.recent.copy_(torch.cat((self.recent, descriptors))[-len(self.recent) :])
         if self._starts_to_cluster:
@@ -352,13 +353,6 @@ class TuskTraining(TrainingModule):
 
     def _optimizer(self, index: int) -> Any:
         return cast(list[Any], self.optimizers())[index]
-
-    def _set_rates(self) -> None:
-        factor = self.settings.rate_factor(self.steps_done, self.steps)
-        rates = {AUTOENCODER: self.settings.rate, PROTOTYPES: self.settings.prototype_rate}
-        for index, rate in rates.items():
-            for group in self._optimizer(index).param_groups:
-                group["lr"] = rate * factor
 
 
 def _described(features: Tensor, center: Tensor) -> Tensor:
