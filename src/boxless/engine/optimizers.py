@@ -8,47 +8,44 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 OptimizerName = Literal["muon", "adam"]
 KERNEL_RATE = 30.0  # of Muon, whose steps are not of Adam's length, in learning rates of Adam
 
 
 class KernelMuon(torch.optim.Muon):
-    """Torch's Muon, which knows matrices alone, for kernels: each is a matrix with a row for each output.
+    """Torch's Muon, which knows matrices alone, for kernels: each as a matrix with a row for its first dimension.
+
+    The matrices are copies, so that kernels may lie in memory as they like, on another device after a resume too.
 
     Args:
-        kernels: weights (A, B, ...) of convolutions, on the device where they stay.
+        kernels: weights (A, B, ...) of convolutions.
         rate: the learning rate.
         weight_decay: of each step, times the rate.
     """
 
     def __init__(self, kernels: Iterable[nn.Parameter], rate: float, weight_decay: float = 0.0) -> None:
         self._kernels = list(kernels)
-        matrices = [nn.Parameter(_as_matrix(kernel.data)) for kernel in self._kernels]
+        matrices = [nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in self._kernels]
         super().__init__(matrices, rate, weight_decay=weight_decay)
 
-    def _matrices(self) -> list[Tensor]:
-        return [matrix for group in self.param_groups for matrix in group["params"]]
-
+    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """As of every optimizer, from the gradients of the kernels."""
-        for kernel, matrix in zip(self._kernels, self._matrices(), strict=True):
-            matrix.data = _as_matrix(kernel.data)  # again, as a network may have been moved
-            matrix.grad = None if kernel.grad is None else _as_matrix(kernel.grad)
-        return super().step(closure)  # type: ignore[no-untyped-call]
+        matrices = [matrix for group in self.param_groups for matrix in group["params"]]
+        for kernel, matrix in zip(self._kernels, matrices, strict=True):
+            matrix.copy_(kernel.flatten(1))
+            matrix.grad = None if kernel.grad is None else kernel.grad.flatten(1)
+        loss = super().step(closure)  # type: ignore[no-untyped-call]
+        for kernel, matrix in zip(self._kernels, matrices, strict=True):
+            kernel.copy_(matrix.view_as(kernel))
+        return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of the kernels."""
         for kernel in self._kernels:
             kernel.grad = None
-
-
-def _as_matrix(kernel: Tensor) -> Tensor:
-    """(A, B, h, w) as (A, h·w·B), the same memory where the kernel lies in channels_last or contiguous."""
-    if kernel.is_contiguous():
-        return kernel.flatten(1)
-    return kernel.movedim(1, -1).flatten(1)
 
 
 def optimizers_for(
