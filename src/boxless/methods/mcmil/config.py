@@ -60,16 +60,13 @@ class McmilTrainingConfig:
     """How it is trained: on the exact likelihood of the set (eq. 3, 6), or as ``McmilConfig.softmax`` says.
 
     Attributes:
-        optimizer: "adam", or "muon" for the kernels of convolutions by Muon and the rest by Adam, which leaves plateaus
-            in a third of the steps; see ``boxless.engine.optimizers``. Both with decoupled weight decay.
-        rate: Adam's learning rate.
-        weight_decay: of all weights.
+        rate: AdamW's learning rate.
+        weight_decay: AdamW's.
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which the rate falls to zero along a cosine.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
-    optimizer: Literal["muon", "adam"] = "adam"
     rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: int = 100

@@ -9,7 +9,6 @@ from torchmetrics import MeanMetric
 from boxless.data.batch import Batch
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
-from boxless.engine.optimizers import optimizers_for, set_rates
 from boxless.engine.ranks import mean_over_ranks
 from boxless.methods.mcmil.config import McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
@@ -42,15 +41,17 @@ class McmilTraining(TrainingModule):
         """The model to validate, to keep and to use: the averaged one, if there is one."""
         return cast(McmilDetector, self.model if self.averaged is None else self.averaged.module)
 
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Those of the network."""
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW."""
         settings = self.settings
-        return optimizers_for(self.model.parameters(), settings.optimizer, settings.rate, settings.weight_decay)
+        return torch.optim.AdamW(self.model.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch."""
-        optimizers = self._optimizers()
-        set_rates(optimizers, warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay))
+        optimizer = cast(Any, self.optimizers())
+        for group in optimizer.param_groups:
+            factor = warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay)
+            group["lr"] = self.settings.rate * factor
         present = batch.counts(len(self.model.config.class_names)) > 0
         if self.steps_done == 0 and self._exact:
             self._expect_what_is_there(batch, present)
@@ -58,18 +59,12 @@ class McmilTraining(TrainingModule):
         with torch.autocast(self.device.type, enabled=False):
             loss = (likelihood_loss if self._exact else maxima_loss)(logits, present, self._outside(batch, logits))
         self.note("loss/likelihood" if self._exact else "loss/maxima", loss)
-        for optimizer in optimizers:
-            optimizer.zero_grad()
+        optimizer.zero_grad()
         self.manual_backward(loss.mean())
-        for optimizer in optimizers:
-            optimizer.step()
+        optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.finish_step()
-
-    def _optimizers(self) -> list[Any]:
-        found: Any = self.optimizers()
-        return found if isinstance(found, list) else [found]
 
     @torch.no_grad()
     def _expect_what_is_there(self, batch: Batch, present: Tensor) -> None:
