@@ -6,19 +6,20 @@ digits far later, TUSK's keypoints drift, and MCMIL begins sooner and ends with 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-OptimizerName = Literal["muon", "adam"]
+from boxless.methods.schedule import OptimizerName
+
 KERNEL_RATE = 30.0  # of Muon, whose steps are not of Adam's length, in learning rates of Adam
 
 
 class KernelMuon(torch.optim.Muon):
     """Torch's Muon, which knows matrices alone, for kernels: each as a matrix with a row for its first dimension.
 
-    The matrices are copies, so that kernels may lie in memory as they like, on another device after a resume too.
+    The matrices are copies, so that kernels may lie in memory as they like.
 
     Args:
         kernels: weights (A, B, ...) of convolutions.
@@ -58,8 +59,7 @@ def optimizers_for(parameters: Iterable[nn.Parameter], name: OptimizerName, rate
     """
     parameters = list(parameters)
     kernels = [one for one in parameters if name == "muon" and _is_kernel(one)]
-    kept = {id(one) for one in kernels}
-    others = [one for one in parameters if id(one) not in kept]
+    others = [one for one in parameters if name != "muon" or not _is_kernel(one)]
     found: list[torch.optim.Optimizer] = []
     if kernels:
         found.append(KernelMuon(kernels, KERNEL_RATE * rate))

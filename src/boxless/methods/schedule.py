@@ -1,6 +1,10 @@
-"""How learning rates rise and fall over a training."""
+"""By what networks are stepped, and how learning rates rise and fall over a training."""
 
 import math
+from typing import Literal
+
+OptimizerName = Literal["muon", "adam"]
+"""See ``boxless.engine.optimizers``."""
 
 
 def warm_cosine(step: int, steps: int, warmup: int, decay: float) -> float:

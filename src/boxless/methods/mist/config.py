@@ -6,7 +6,7 @@ Imports nothing heavy: the command line makes its options of these.
 from dataclasses import dataclass
 from typing import Literal
 
-from boxless.methods.schedule import warm_cosine
+from boxless.methods.schedule import OptimizerName, warm_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ class MistTrainingConfig:
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
-    optimizer: Literal["muon", "adam"] = "adam"
+    optimizer: OptimizerName = "adam"
     heatmap_rate: float = 1e-3
     task_rate: float = 1e-3
     warmup: int = 50
@@ -194,9 +194,9 @@ class MistTrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MistReconstructorTrainingConfig(MistTrainingConfig):
-    """How a MIST auto-encoder is trained: by Muon, with which it needs a quarter of the steps."""
+    """How a MIST auto-encoder is trained: by Muon, with which it needs less than half of the steps."""
 
-    optimizer: Literal["muon", "adam"] = "muon"
+    optimizer: OptimizerName = "muon"
 
 
 @dataclass(frozen=True, kw_only=True)
