@@ -53,9 +53,19 @@ def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0, mask: 
 
 
 def _window_logsumexp(logits: Tensor, size: int, dim: int) -> Tensor:
-    half = size // 2
+    """Of the ``size`` values around each along a dimension: sums of 1, 2, 4, ... of them, put together."""
+    half, length = size // 2, logits.shape[dim]
     padding = (half, half, 0, 0) if dim == 3 else (0, 0, half, half)
-    return F.pad(logits, padding, value=-torch.inf).unfold(dim, size, 1).logsumexp(dim=-1)
+    sums = F.pad(logits, padding, value=LOWEST)  # at first of one value each
+    total, summed, width = sums.narrow(dim, 0, length), 1, 1  # the size is odd
+    while 2 * width <= size:
+        number = sums.shape[dim] - width
+        sums = torch.logaddexp(sums.narrow(dim, 0, number), sums.narrow(dim, width, number))
+        width *= 2
+        if size & width:
+            total = torch.logaddexp(total, sums.narrow(dim, summed, length))
+            summed += width
+    return total
 
 
 def pool_scales(heatmap: Tensor, eps: float = 1e-6) -> Tensor:
