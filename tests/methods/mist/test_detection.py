@@ -68,7 +68,7 @@ def test_a_label_is_the_best_class_of_the_patch_and_its_probability_the_score() 
 def test_a_peak_lower_than_those_of_the_training_scores_lower() -> None:
     model = spotting_model()
     full = model.detect(spots(PLACES))
-    heights = model.heatmap(spots(PLACES)[None])[0, [8, 9, 21], [10, 30, 21]]
+    heights = model.heatmap(spots(PLACES)[None])[0, [8, 9, 21], [10, 30, 21]] - 1 / 7**2  # above a flat one
     model.peak_height = heights[0] * 2
     np.testing.assert_allclose(
         model.detect(spots(PLACES)).scores, full.scores * (heights / heights[0] / 2).numpy(), rtol=1e-5
@@ -208,6 +208,7 @@ def test_an_image_smaller_than_the_windows_is_seen(blocks: int, height: int, wid
 
 def test_peaks_keep_away_from_the_border() -> None:
     model = small_model(border=5)
+    model.peak_height = torch.tensor(1e-6)
     for seed in range(5):
         centers = model.detect(noise(30, 44, seed), threshold=0.0).centers
         assert len(centers) > 3
@@ -218,10 +219,11 @@ def test_responses_are_zero_in_the_border_of_the_image_or_of_each_extent() -> No
     model, extents = small_model(border=2), torch.tensor([[25, 34], [30, 28]])
     images = torch.stack((noise(30, 34), noise(30, 34, seed=1)))
     whole, parts = model.responses(images), model.responses(images, extents=extents)
-    for responses, sizes in ((whole, torch.tensor([[30, 34]])), (parts, extents)):
-        inner = inside(sizes, 2, responses).unsqueeze(1).expand_as(responses)
-        assert (responses[inner] > 0).all()
-        assert not responses[~inner].any()
+    for both, sizes in ((whole, torch.tensor([[30, 34]])), (parts, extents)):
+        for responses in both:
+            inner = inside(sizes, 2, responses).unsqueeze(1).expand_as(responses)
+            assert (responses[inner] > 0).all()
+            assert not responses[~inner].any()
 
 
 def test_what_lies_in_the_border_takes_nothing_off_an_object_beside_it() -> None:
@@ -232,8 +234,28 @@ def test_what_lies_in_the_border_takes_nothing_off_an_object_beside_it() -> None
         return scores
 
     model = small_model(border=2)
-    heatmap = model.pool(model.responses(torch.zeros(1, 1, 30, 34), ridge))[0]
-    assert divmod(int(heatmap.argmax()), 34) == (8, 10)
+    for responses in model.responses(torch.zeros(1, 1, 30, 34), ridge):
+        assert divmod(int(model.pool(responses)[0].argmax()), 34) == (8, 10)
+
+
+def test_an_object_beside_a_far_stronger_one_is_found_before_a_flat_corner() -> None:
+    """On a slope towards the stronger one it is lower than what is flat in the heatmap that is learned."""
+
+    def beside_a_slope(images: Tensor) -> Tensor:
+        y, x = torch.meshgrid(torch.arange(30.0), torch.arange(44.0), indexing="ij")
+        to_weak, to_strong = (((x - left) ** 2 + (y - 15) ** 2).sqrt() for left in (14, 24))
+        scores = 0.6 * (14 - to_strong).clamp_min(0.0) + 1.2 * (1 - to_weak / 2).clamp_min(0.0)
+        return scores.expand(len(images), 1, -1, -1)
+
+    model = small_model(instances=2, border=0)
+    responses = model.responses(torch.zeros(1, 1, 30, 44), beside_a_slope)
+    sharp, soft = (model.pool(maps)[0] for maps in responses)
+    assert sharp[15, 14] < model.flat_height < soft[15, 14]
+    found = model.extract(responses, 2)
+    assert found.keypoints.centers[0].tolist() == [[24.0, 15.0], [14.0, 15.0]]
+    as_in_the_paper = small_model(instances=2, border=0, peak_strength=10.0)
+    found = as_in_the_paper.extract(as_in_the_paper.responses(torch.zeros(1, 1, 30, 44), beside_a_slope), 2)
+    assert found.keypoints.centers[0, 1].tolist() != [14.0, 15.0]
 
 
 def tiled(monkeypatch: pytest.MonkeyPatch, tile: int) -> None:
@@ -244,9 +266,9 @@ def tiled(monkeypatch: pytest.MonkeyPatch, tile: int) -> None:
 def test_tiles_of_a_large_image_equal_the_whole(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = spotting_model(instances=40)
     image = noise(height, width)
-    whole_heatmap, whole = model.heatmap(image[None]), model.detect(image)
+    at_once, whole = model.responses(image[None]), model.detect(image)
     tiled(monkeypatch, 16)
-    torch.testing.assert_close(model.pool(model._responses_of_any_size(image[None])), whole_heatmap)
+    torch.testing.assert_close(model._responses_of_any_size(image[None]), at_once)
     assert_same(model.detect(image), whole)
 
 
@@ -258,9 +280,9 @@ def test_the_halo_of_a_tile_covers_the_reach_of_the_network_and_of_the_softmax(
     for block in model.heatmap_net.blocks:
         block.norm1 = block.norm2 = torch.nn.Identity()
     image = noise(90, 200)[None] / 100  # small scores: nothing saturates in the softmax
-    whole = model.heatmap(image)
+    whole = model.responses(image)
     tiled(monkeypatch, 48)
-    torch.testing.assert_close(model.pool(model._responses_of_any_size(image)), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(model._responses_of_any_size(image), whole, rtol=1e-4, atol=1e-6)
 
 
 def test_the_network_sees_no_more_of_a_large_image_at_once_than_a_tile() -> None:
@@ -286,6 +308,7 @@ def test_images_are_seen_together_only_while_they_fit_into_memory(monkeypatch: p
 
 def test_many_patches_are_classified_in_parts_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     model, image = small_model(), noise(60, 80)
+    model.peak_height = torch.tensor(1e-6)
     whole = model.detect(image, threshold=0.0)
     assert len(whole) > 20
     sizes: list[int] = []

@@ -170,6 +170,7 @@ def test_the_loss_of_a_batch_falls_without_any_label(step: Any) -> None:
 
 def test_the_loss_is_eq_8_as_a_mean_over_pixels() -> None:
     batch, training = batch_of_spots(), training_of()
+    training.model.config = replace(training.model.config, peak_strength=10.0)  # the peaks of the training
     synthesis = training.model(batch.images).image  # in training mode, as the step
     expected = ((synthesis - batch.images) ** 2).mean((1, 2, 3))
     torch.testing.assert_close(loss_of(training, batch), expected, rtol=1e-4, atol=1e-7)

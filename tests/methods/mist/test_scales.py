@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from boxless.data.batch import Batch
 from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.methods.mist.config import MistClassifierTrainingConfig
-from boxless.methods.mist.model import Keypoints
+from boxless.methods.mist.model import Keypoints, Responses
 from boxless.ops.lifting import lift
 from tests.engine.bare import fit
 from tests.methods.mist.small import Brightness, small_model, spots, spotting_model
@@ -28,7 +28,7 @@ def test_the_peaks_of_lifted_keypoints_are_the_keypoints_with_their_sizes(poolin
     centers = torch.tensor([[[10.0, 8.0], [30.0, 9.0], [21.0, 22.0]], [[5.0, 25.0], [40.0, 4.0], [22.0, 14.0]]])
     sides = torch.tensor([[6.0, 9.5, 16.0], [7.0, 8.0, 13.1]])
     responses = lift(centers, sides, model.scale_sides(centers), (30, 44), None)
-    found = model.extract(responses, 3).keypoints
+    found = model.extract(Responses(responses, responses), 3).keypoints
     for sample in range(2):
         distance = torch.cdist(centers[sample], found.centers[sample])
         assert distance.min(1).values.tolist() == [0.0, 0.0, 0.0]
@@ -40,17 +40,17 @@ def test_an_enlarged_image_has_at_a_larger_scale_what_the_image_has() -> None:
     model = spotting_model(scales=(1.0, 2.0), object_size=6.0)
     image = spots([(12.0, 9.0), (31.0, 18.0)])[None]
     double = F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
-    small, large = model.responses(image)[:, :1], model.responses(double)[:, 1:]
+    small, large = model.responses(image).sharp[:, :1], model.responses(double).sharp[:, 1:]
     assert large.shape == (1, 1, 60, 88)
     back = F.interpolate(large, scale_factor=0.5, mode="bilinear", align_corners=False)
     torch.testing.assert_close(back, small, rtol=0.1, atol=0.02)
     assert large.amax() > 0.7 * small.amax()  # but for the resizing; over pixels the softmax gives a quarter
-    assert not torch.allclose(model.responses(double)[:, :1], large, atol=0.02)
+    assert not torch.allclose(model.responses(double).sharp[:, :1], large, atol=0.02)
 
 
 def test_the_border_of_a_scale_is_as_many_pixels_of_the_smaller_image() -> None:
     model = spotting_model(scales=(1.0, 2.0), border=3)
-    seen = (model.responses(torch.rand(1, 1, 40, 60)) > 0)[0]
+    seen = (model.responses(torch.rand(1, 1, 40, 60)).soft > 0)[0]
     for scale, first in ((0, 3), (1, 6)):
         rows, columns = (seen[scale].any(axis).nonzero().flatten() for axis in (1, 0))
         assert abs(int(rows[0]) - first) <= scale
@@ -64,16 +64,18 @@ def test_padding_is_left_out_at_every_scale() -> None:
     model = spotting_model(scales=(1.0, 2.0), border=2)
     image = spots([(12.0, 9.0), (31.0, 18.0)])[None]
     padded = F.pad(image, (0, 12, 0, 10))
-    found = model.responses(padded, extents=torch.tensor([[30.0, 44.0]]))
-    assert not found[..., 31:, :].any()
-    assert not found[..., 45:].any()
-    torch.testing.assert_close(found[..., :28, :42], model.responses(image)[..., :28, :42], rtol=0.02, atol=0.02)
+    padded_maps = model.responses(padded, extents=torch.tensor([[30.0, 44.0]]))
+    for found, alone in zip(padded_maps, model.responses(image), strict=True):
+        assert not found[..., 31:, :].any()
+        assert not found[..., 45:].any()
+        torch.testing.assert_close(found[..., :28, :42], alone[..., :28, :42], rtol=0.02, atol=0.02)
 
 
 def test_a_scale_of_one_changes_nothing() -> None:
     one, several = spotting_model(), spotting_model(scales=(1.0, 1.5))
     image = spots([(12.0, 9.0), (31.0, 18.0)])[None]
-    torch.testing.assert_close(several.responses(image)[:, :1], one.responses(image))
+    for ours, alone in zip(several.responses(image), one.responses(image), strict=True):
+        torch.testing.assert_close(ours[:, :1], alone)
 
 
 def test_2018_divides_by_the_sum_over_scales_and_takes_the_highest() -> None:
@@ -91,7 +93,8 @@ def test_in_tiles_a_large_image_gives_nearly_the_same() -> None:
     tiled = model._responses_of_any_size(image)
     assert isinstance(model.heatmap_net, Brightness)
     whole = model.responses(image)
-    assert (tiled - whole).abs().max() < 0.05 * whole.max()
+    for ours, maps in zip(tiled, whole, strict=True):
+        assert (ours - maps).abs().max() < 0.05 * maps.max()
     found, expected = model.extract(tiled, 9).keypoints, model.extract(whole, 9).keypoints
     order = [np.lexsort(one.centers[0].round().numpy().T) for one in (found, expected)]
     torch.testing.assert_close(found.centers[0][order[0]], expected.centers[0][order[1]], rtol=0.0, atol=1.0)
@@ -134,9 +137,10 @@ def test_scales_whose_peaks_lie_apart_tell_the_size_together() -> None:
     for away, expected in ((3, 12.0), (4, 12.0), (5, 8.0)):
         responses = torch.zeros(1, 2, 30, 44)
         responses[0, 0, 12, 20], responses[0, 1, 12, 20 + away] = 0.5, 0.5
-        heatmap = responses[:, 0]
-        sides = model._keypoints(heatmap, responses, torch.tensor([[[20.0, 12.0]]])).sides
-        assert sides.item() == pytest.approx(expected)
+        peak = responses[:, :1].repeat(1, 2, 1, 1)
+        found = model.extract(Responses(responses, peak), 1).keypoints
+        assert found.centers.tolist() == [[[20.0, 12.0]]]
+        assert found.sides.item() == pytest.approx(expected)
 
 
 def test_growth_is_limited_and_ends_within_the_scales() -> None:

@@ -109,14 +109,14 @@ def step(optimizer: torch.optim.Adam, loss: Tensor) -> None:
 
 
 def assert_equal_weights(ours: torch.nn.Module, hand: torch.nn.Module, before: torch.nn.Module) -> None:
-    """Within 5e-6, and nearly every one of them moved by much more.
+    """Within 1e-5, and nearly every one of them moved by much more.
 
     A heatmap, as a softmax, does not depend on what is added to all scores: of these biases the gradient is rounding.
     """
     for (name, weight), theirs in zip(ours.named_parameters(), hand.parameters(), strict=True):
         if name in ("leave.bias", "blocks.0.conv2.bias"):
             continue
-        torch.testing.assert_close(weight, theirs, rtol=0.0, atol=5e-6, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(weight, theirs, rtol=0.0, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
     moved = [(w - o).abs().max().item() for w, o in zip(hand.parameters(), before.parameters(), strict=True)]
     assert sum(length > 1e-4 for length in moved) > 0.7 * len(moved)
 
@@ -257,9 +257,11 @@ def test_the_height_of_the_peaks_is_that_of_the_first_batch_and_then_followed() 
         training = MistClassifierTraining(model(), GRADIENT, 2, compile=False)
         trained(training, steps[:number])
         heights.append(training.model.peak_height.item())
-    heatmap, peaks = detected(model(), steps[0], K)
+    new = model()
+    peaks = detected(new, steps[0], K)[1]
+    heatmap = new.heatmap(steps[0].images)
     of_the_first = heatmap[torch.arange(4)[:, None], peaks[..., 1].long(), peaks[..., 0].long()].mean().item()
-    assert heights[0] == pytest.approx(of_the_first, rel=1e-5)
+    assert heights[0] == pytest.approx(of_the_first - 1 / 15**2, rel=1e-4)
     assert heights[1] != heights[0]
     assert heights[1] == pytest.approx(heights[0], rel=0.02)
 
@@ -283,7 +285,7 @@ def test_in_a_padded_batch_keypoints_lie_within_the_extents_and_the_heatmap_is_z
     extents = torch.tensor([[56, 30], [31, 60], [56, 60], [28, 33]])
     batch = replace(batches(1)[0], extents=extents)
     responses = training._responses(batch)
-    heatmap, keypoints = responses[:, 0], training._detect(batch, responses, 0).centers
+    heatmap, keypoints = responses.sharp[:, 0], training._detect(batch, responses, 0).centers
     for sample, (height, width) in enumerate(extents.tolist()):
         x, y = keypoints[sample].unbind(-1)
         assert ((x >= BORDER) & (x < width - BORDER) & (y >= BORDER) & (y < height - BORDER)).all()

@@ -28,7 +28,9 @@ class MistConfig:
         heatmap_channels: of the heatmap network.
         heatmap_blocks: residual blocks of the heatmap network.
         softmax_size: window of the local softmax, in pixels of the image as a scale sees it.
-        softmax_strength: factor on the scores in the local softmax.
+        softmax_strength: factor on the scores in the local softmax that is learned.
+        peak_strength: the same where peaks are looked for. In the paper it is the same; lower, an object beside a
+            stronger one still stands out.
         suppression_size: window of the non-maximum suppression, in pixels; nearly twice the least distance at which
             two objects lie. A window of the object's size keeps two peaks off one object.
         border: peaks lie at least so far from the border, in pixels of the image as a scale sees it; what is cut off by
@@ -48,6 +50,7 @@ class MistConfig:
     heatmap_blocks: int = 4
     softmax_size: int = 15
     softmax_strength: float = 10.0
+    peak_strength: float = 1.0
     suppression_size: int = 19
     border: int = 5
     refine_size: int = 1

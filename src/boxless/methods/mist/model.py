@@ -48,11 +48,18 @@ class Keypoints(NamedTuple):
         return Keypoints(self.centers[:, :k], self.sides[:, :k])
 
 
+class Responses(NamedTuple):
+    """The local softmax of H_η at each scale, twice, (B, S, H, W) float32 in [0, 1]."""
+
+    sharp: Tensor  # with ``softmax_strength``: what is learned, and what tells sizes
+    soft: Tensor  # with ``peak_strength``: in which peaks are looked for; without a gradient
+
+
 class Extracted(NamedTuple):
     """E_K of a heatmap."""
 
     keypoints: Keypoints  # highest first
-    heights: Tensor  # (B, N) the heatmap there
+    heights: Tensor  # (B, N) of the heatmap there above a flat one, below 0 where it is lower
     valid: Tensor  # (B, N) bool: false where the heatmap has fewer than N peaks
 
 
@@ -78,18 +85,18 @@ class MistModel(Detector):
         super().__init__()
         self.config = config
         self.heatmap_net = HeatmapNet(config.channels, config.heatmap_channels, config.heatmap_blocks)
-        self.register_buffer("peak_height", torch.ones(()))  # of the peaks taken in training, on average
+        self.register_buffer("peak_height", torch.ones(()))  # above a flat heatmap, of those taken in training: a mean
 
     peak_height: Tensor
 
     def heatmap(self, images: Tensor) -> Tensor:
-        """h' = H_η(I), sharpened and pooled over scale: (B, C, H, W) to (B, H, W) float32 in [0, 1]."""
-        return self.pool(self.responses(images))
+        """h' = H_η(I) in which peaks are looked for, pooled over scale: (B, C, H, W) to (B, H, W) float32 in [0, 1]."""
+        return self.pool(self.responses(images).soft)
 
     def responses(
         self, images: Tensor, network: Callable[[Tensor], Tensor] | None = None, extents: Tensor | None = None
-    ) -> Tensor:
-        """The local softmax of H_η at each scale: (B, C, H, W) to (B, S, H, W) float32 in [0, 1].
+    ) -> Responses:
+        """The local softmax of H_η at each scale, of images (B, C, H, W).
 
         The softmax comes before the heatmaps are resized back, unlike in the paper: there a peak of a large scale is
         as many pixels wide as the heatmap was enlarged, so in a softmax over pixels it can never be as high as one of
@@ -105,12 +112,13 @@ class MistModel(Detector):
             extents: (B, 2) height and width of the part of each image that is no padding.
         """
         network = self.heatmap_net if network is None else network
-        return torch.cat([self._responses_at(scale, images, network, extents) for scale in self.config.scales], dim=1)
+        of_scales = [self._responses_at(scale, images, network, extents) for scale in self.config.scales]
+        return Responses(*(torch.cat(maps, dim=1) for maps in zip(*of_scales, strict=True)))
 
     def _responses_at(
         self, scale: float, images: Tensor, network: Callable[[Tensor], Tensor], extents: Tensor | None
-    ) -> Tensor:
-        """The local softmax of H_η of the image resized by 1 / scale, resized back: (B, 1, H, W) float32."""
+    ) -> Responses:
+        """The local softmax of H_η of the image resized by 1 / scale, resized back: each (B, 1, H, W)."""
         size = images.shape[-2:]
         if scale != 1.0:
             with torch.autocast(images.device.type, enabled=False):
@@ -118,31 +126,48 @@ class MistModel(Detector):
         scores = network(channels_last(images)).float()
         whole = scores.new_tensor([scores.shape[2:]]) if extents is None else (extents / scale).round()
         inner = inside(whole, self.config.border, scores).unsqueeze(1)
-        responses = local_softmax(scores, self.config.softmax_size, self.config.softmax_strength, inner)
-        return responses if responses.shape[-2:] == size else _resize(responses, list(size))
+        sharp = local_softmax(scores, self.config.softmax_size, self.config.softmax_strength, inner)
+        soft = local_softmax(scores.detach(), self.config.softmax_size, self.config.peak_strength, inner)
+        if scores.shape[-2:] == size:
+            return Responses(sharp, soft)
+        return Responses(_resize(sharp, list(size)), _resize(soft, list(size)))
 
     def pool(self, responses: Tensor) -> Tensor:
-        """The responses (B, S, H, W) of all scales as one heatmap (B, H, W)."""
+        """The responses (B, S, H, W) of all scales, sharp or soft, as one heatmap (B, H, W)."""
         if self.config.scale_pooling == "sum":
             return share_of_scales(responses).amax(dim=1)
         return pool_scales(responses)
 
-    def extract(self, responses: Tensor, k: int) -> Extracted:
-        """E_K: the K highest peaks, with the size that the responses of the scales tell.
+    @property
+    def flat_height(self) -> float:
+        """The heatmap where nothing stands out."""
+        if self.config.scale_pooling == "sum":
+            return 1.0 / len(self.config.scales)
+        return 1.0 / self.config.softmax_size**2
+
+    def extract(self, responses: Responses, k: int) -> Extracted:
+        """E_K: the K highest peaks of the soft responses, with the size that the sharp ones of the scales tell.
+
+        In the sharp heatmap an object beside a stronger one vanishes: where the scores rise towards that, it stands
+        below what is flat, and an empty corner is taken before it. In the soft one it stands above.
 
         Args:
-            responses: (B, S, H, W).
+            responses: of a batch.
             k: from 1 to H·W.
         """
-        heatmap = self.pool(responses)
+        heatmap = self.pool(responses.soft)
         peaks = top_k_peaks(heatmap, k, self.config.suppression_size)
-        return Extracted(self._keypoints(heatmap, responses, peaks.centers), peaks.scores, peaks.valid)
-
-    def _keypoints(self, heatmap: Tensor, responses: Tensor, centers: Tensor) -> Keypoints:
-        sides = peak_scales(self._near(responses.detach()), centers, self.scale_sides(centers))
+        sides = peak_scales(self._near(responses.sharp.detach()), peaks.centers, self.scale_sides(peaks.centers))
+        centers = peaks.centers
         if self.config.refine_size > 1:
-            centers = soft_argmax(heatmap.detach(), centers, self.config.refine_size)
-        return Keypoints(centers, sides)
+            centers = soft_argmax(self.pool(responses.sharp.detach()), centers, self.config.refine_size)
+        return Extracted(Keypoints(centers, sides), peaks.scores - self.flat_height, peaks.valid)
+
+    def heights_at(self, responses: Responses, centers: Tensor) -> Tensor:
+        """How high the heatmap of detection stands above a flat one at points (B, N, 2) of it, to the pixel: (B, N)."""
+        heatmap = self.pool(responses.soft)
+        x, y = centers.round().long().unbind(-1)
+        return heatmap.flatten(1).gather(1, y * heatmap.shape[2] + x) - self.flat_height
 
     def _near(self, responses: Tensor) -> Tensor:
         """The highest response of each scale near each pixel, (B, S, H, W): the peaks of the scales lie apart."""
@@ -165,25 +190,25 @@ class MistModel(Detector):
     def find_peaks(self, images: Tensor, k: int | None, threshold: float | None) -> Extracted:
         """Top-K by the heatmap, or, with a threshold alone, all peaks worth a look, in images of any size.
 
-        ``heights`` are in proportion to those of the peaks taken in training, 1 at most; ``valid`` leaves out what is
+        ``heights`` are in proportion to those of the peaks taken in training, in [0, 1]; ``valid`` leaves out what is
         no peak, or not worth a look. Images larger than ``TILE`` are seen in tiles.
         """
         height, width = images.shape[-2:]
-        responses = self._responses_of_any_size(images)[:, :, :height, :width]
-        limit = k or (self.config.instances if threshold is None else self._peaks_at_most(self.pool(responses)))
+        responses = Responses(*(maps[:, :, :height, :width] for maps in self._responses_of_any_size(images)))
+        limit = k or (self.config.instances if threshold is None else self._peaks_at_most(self.pool(responses.soft)))
         found = self.extract(responses, min(limit, height * width))
         heights = (found.heights / self.peak_height).clamp(0.0, 1.0)
         # not only those beyond the limit: that is of the image with the most, and another's must not depend on it
-        worth = found.heights > 0 if k or threshold is None else found.heights >= LEAST_HEIGHT * self.peak_height
-        return Extracted(found.keypoints, heights, found.valid & worth)
+        least = -self.flat_height if k or threshold is None else LEAST_HEIGHT * self.peak_height
+        return Extracted(found.keypoints, heights, found.valid & (found.heights > least))
 
     def _peaks_at_most(self, heatmap: Tensor) -> int:
         """The largest number of local maxima that a heatmap of the batch (B, H, W) has, worth a look."""
         maxima = suppress_non_maxima(heatmap, self.config.suppression_size)
-        worth = heatmap >= LEAST_HEIGHT * self.peak_height
+        worth = heatmap - self.flat_height > LEAST_HEIGHT * self.peak_height
         return max(1, int((maxima & worth).flatten(1).sum(1).max()))
 
-    def _responses_of_any_size(self, images: Tensor) -> Tensor:
+    def _responses_of_any_size(self, images: Tensor) -> Responses:
         """Padded with black where an image is too small for the network, in tiles where it is large."""
         height, width = images.shape[-2:]
         least = max(self.config.softmax_size, math.ceil(self._margin)) + 1
@@ -192,7 +217,8 @@ class MistModel(Detector):
             return self.responses(images, extents=images.new_tensor([[height, width]]))
         tile = min(images.shape[2], TILE) * min(images.shape[3], TILE)
         at_once = max(1, PIXELS_AT_ONCE.get(images.device.type, MANY_PIXELS) // tile)
-        return torch.cat([self._responses_by_tiles(part) for part in images.split(at_once)])
+        parts = [self._responses_by_tiles(part) for part in images.split(at_once)]
+        return Responses(*(torch.cat(maps) for maps in zip(*parts, strict=True)))
 
     @property
     def _margin(self) -> float:
@@ -200,14 +226,15 @@ class MistModel(Detector):
         reach = float(self.heatmap_net.margin)
         return reach if self.config.scales == (1.0,) else (reach + 2) * max(1.0, self.config.scales[-1])
 
-    def _responses_by_tiles(self, images: Tensor) -> Tensor:
+    def _responses_by_tiles(self, images: Tensor) -> Responses:
         height, width = images.shape[-2:]
         largest = max(1.0, self.config.scales[-1])
         reach = max(math.ceil(self._margin), math.ceil(self.config.border * largest))
         halo = reach + math.ceil(self.config.softmax_size // 2 * largest)  # what a pixel depends on
         if max(height, width) <= TILE + 2 * halo:
             return self.responses(images)
-        responses = images.new_zeros(len(images), len(self.config.scales), height, width)
+        sharp = images.new_zeros(len(images), len(self.config.scales), height, width)
+        responses = Responses(sharp, torch.zeros_like(sharp))
         for top in range(0, height, TILE):
             for left in range(0, width, TILE):
                 bottom, right = min(top + TILE, height), min(left + TILE, width)
@@ -215,7 +242,8 @@ class MistModel(Detector):
                 tile = self.responses(images[:, :, first_row : bottom + halo, first_column : right + halo])
                 rows = slice(top - first_row, bottom - first_row)
                 columns = slice(left - first_column, right - first_column)
-                responses[:, :, top:bottom, left:right] = tile[:, :, rows, columns]
+                for whole, part in zip(responses, tile, strict=True):
+                    whole[:, :, top:bottom, left:right] = part[:, :, rows, columns]
         return responses
 
     def of_patches(

@@ -17,10 +17,10 @@ from boxless.nets.residual import PyramidEncoder
 class MistOutput:
     """What a MIST classifier says of a batch of images."""
 
-    heatmap: Tensor  # (B, H, W) float32 in [0, 1], after local softmax and pooling over scale
+    heatmap: Tensor  # (B, H, W) float32 in [0, 1], in which peaks are looked for
     centers: Tensor  # (B, K, 2) x and y of the peaks, highest first
     sizes: Tensor  # (B, K, 2) width and height of their boxes
-    heights: Tensor  # (B, K) the heatmap at the peaks
+    heights: Tensor  # (B, K) of the heatmap at the peaks, above a flat one
     valid: Tensor  # (B, K) bool: false where the image has fewer than K peaks
     logits: Tensor  # (B, K, C) or, with background last, (B, K, C + 1)
 
@@ -72,7 +72,9 @@ class MistClassifier(MistModel):
         found = self.extract(responses, k or self.config.instances)
         logits = self.classify(images, found.keypoints)
         keypoints = found.keypoints
-        return MistOutput(self.pool(responses), keypoints.centers, keypoints.sizes, found.heights, found.valid, logits)
+        return MistOutput(
+            self.pool(responses.soft), keypoints.centers, keypoints.sizes, found.heights, found.valid, logits
+        )
 
     def classify(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         """Logits (B, K, outputs) float32 of the patches at these keypoints."""

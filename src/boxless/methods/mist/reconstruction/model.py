@@ -26,10 +26,10 @@ from boxless.nets.residual import PyramidDecoder, PyramidEncoder
 class MistSynthesis:
     """What a MIST auto-encoder makes of a batch of images."""
 
-    heatmap: Tensor  # (B, H, W) float32 in [0, 1], after local softmax and pooling over scale
+    heatmap: Tensor  # (B, H, W) float32 in [0, 1], in which peaks are looked for
     centers: Tensor  # (B, K, 2) x and y of the peaks, highest first
     sizes: Tensor  # (B, K, 2) width and height of their boxes
-    heights: Tensor  # (B, K) the heatmap at the peaks
+    heights: Tensor  # (B, K) of the heatmap at the peaks, above a flat one
     valid: Tensor  # (B, K) bool: false where the image has fewer than K peaks
     codes: Tensor  # (B, K, F) of the patches
     patches: Tensor  # (B, K, C, P, P) decoded, as they differ from the background
@@ -96,7 +96,7 @@ class MistReconstructor(MistModel):
         found = self.extract(responses, k or self.config.instances)
         patches, codes = self.code(images, found.keypoints)
         return MistSynthesis(
-            heatmap=self.pool(responses),
+            heatmap=self.pool(responses.soft),
             centers=found.keypoints.centers,
             sizes=found.keypoints.sizes,
             heights=found.heights,
