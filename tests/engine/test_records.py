@@ -146,12 +146,17 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_the_commit_is_that_of_the_checkout_with_a_plus_for_changed_files(package: Path) -> None:
     git(package, "init", "--quiet")
-    (package / "file").write_text("1")
-    git(package, "add", "file")
+    (package / "results").mkdir()
+    for name in ("file", "results/one.json", "README.md"):
+        (package / name).write_text("1")
+        git(package, "add", name)
     git(package, "commit", "--quiet", "-m", "one")
     git(package, "tag", "v1")
     assert git(package, "rev-parse", "HEAD").startswith(commit())
     assert len(commit()) >= 7
+    for name in ("results/one.json", "README.md"):  # as recording changes them
+        (package / name).write_text("2")
+    assert git(package, "rev-parse", "HEAD").startswith(commit())
     (package / "file").write_text("2")
     assert commit().endswith("+")
 

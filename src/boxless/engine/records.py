@@ -172,14 +172,22 @@ class KeepRecord(Callback):
 
 
 def commit() -> str:
-    """The commit of the checkout that the package runs from, with "+" if files differ; "" outside of one."""
+    """The commit of the checkout that the package runs from, with "+" if files differ; "" outside of one.
+
+    What recording one number after another changes does not count.
+    """
     checkout = Path(__file__).parents[3]
     if not (checkout / ".git").exists():  # installed; git would name what happens to lie around it
         return ""
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True)
+
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], cwd=checkout, capture_output=True, text=True
-        )
+        head = git("rev-parse", "--short", "HEAD")
+        same = git("diff", "--quiet", "HEAD", "--", ".", ":!results", ":!README.md")
     except OSError:
         return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    if head.returncode:
+        return ""
+    return head.stdout.strip() + ("" if same.returncode == 0 else "+")
