@@ -1,5 +1,6 @@
 """What the training of every method shares: the step counter, averages of losses, validation, a stop at nonsense."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import lightning as L
@@ -66,6 +67,15 @@ class TrainingModule(L.LightningModule):
         """The model to validate, to keep and to use."""
         found: Detector = self.model
         return found
+
+    def descend(self, optimizers: Iterable[Any], loss: Tensor) -> None:
+        """One step of these optimizers, as :meth:`optimizers` gives them, down a loss ()."""
+        optimizers = list(optimizers)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        self.manual_backward(loss)
+        for optimizer in optimizers:
+            optimizer.step()
 
     def finish_step(self) -> None:
         """Count a step; every ``training_step`` ends with it."""

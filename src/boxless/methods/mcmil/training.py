@@ -9,6 +9,7 @@ from torchmetrics import MeanMetric
 from boxless.data.batch import Batch
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
+from boxless.engine.optimizers import set_rates
 from boxless.engine.ranks import mean_over_ranks
 from boxless.methods.mcmil.config import McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
@@ -49,9 +50,7 @@ class McmilTraining(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch."""
         optimizer = cast(Any, self.optimizers())
-        for group in optimizer.param_groups:
-            factor = warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay)
-            group["lr"] = self.settings.rate * factor
+        set_rates([optimizer], warm_cosine(self.steps_done, self.steps, self.settings.warmup, self.settings.decay))
         present = batch.counts(len(self.model.config.class_names)) > 0
         if self.steps_done == 0 and self._exact:
             self._expect_what_is_there(batch, present)
@@ -59,9 +58,7 @@ class McmilTraining(TrainingModule):
         with torch.autocast(self.device.type, enabled=False):
             loss = (likelihood_loss if self._exact else maxima_loss)(logits, present, self._outside(batch, logits))
         self.note("loss/likelihood" if self._exact else "loss/maxima", loss)
-        optimizer.zero_grad()
-        self.manual_backward(loss.mean())
-        optimizer.step()
+        self.descend([optimizer], loss.mean())
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.finish_step()

@@ -156,7 +156,7 @@ class MistTraining(TrainingModule):
         task = self.task(batch, keypoints)
         for name, values in task.terms.items():
             self.note(f"loss/{name}", values)
-        self._step(self._all_optimizers()[: self._number_of_task], task.loss)
+        self.descend(self._all_optimizers()[: self._number_of_task], task.loss.mean())
         return task
 
     def _step_keypoints(self, batch: Batch, keypoints: Keypoints) -> Keypoints:
@@ -216,7 +216,8 @@ class MistTraining(TrainingModule):
         target = lift(keypoints.centers, sides, scales, size, self._target_sigma(responses), heights)
         fit = heatmap_loss(responses, target)
         self.note("loss/heatmap", fit)
-        self._step(self._all_optimizers()[self._number_of_task :], torch.exp(-self.settings.trust * doubt) * fit)
+        trusted = torch.exp(-self.settings.trust * doubt) * fit
+        self.descend(self._all_optimizers()[self._number_of_task :], trusted.mean())
 
     def _target_sigma(self, like: Tensor) -> Tensor | None:
         """(S,) as wide in the image of each scale; None for points."""
@@ -226,13 +227,6 @@ class MistTraining(TrainingModule):
 
     def _all_optimizers(self) -> list[Any]:
         return cast(list[Any], self.optimizers())
-
-    def _step(self, optimizers: list[Any], loss: Tensor) -> None:
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        self.manual_backward(loss.mean())
-        for optimizer in optimizers:
-            optimizer.step()
 
 
 def _inside(batch: Batch, centers: Tensor) -> Tensor:

@@ -177,11 +177,7 @@ class TuskTraining(TrainingModule):
             self.note(f"loss/{name}", loss)
         self.note("keypoints/score", found.scores)
         optimizers = [self._optimizer(index) for index in ((AUTOENCODER, PROTOTYPES) if joint else (AUTOENCODER,))]
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        self.manual_backward(torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
-        for optimizer in optimizers:
-            optimizer.step()
+        self.descend(optimizers, torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
         if joint:
             self._normalise_prototypes()
         return descriptors.detach()

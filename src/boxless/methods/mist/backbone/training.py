@@ -128,10 +128,7 @@ class MistBackboneTraining(TrainingModule):
         self._step(1, torch.exp(-self.settings.trust * doubt) * (fit + self.settings.offset_weight * offset))
 
     def _step(self, index: int, loss: Tensor) -> None:
-        optimizer = cast(list[Any], self.optimizers())[index]
-        optimizer.zero_grad()
-        self.manual_backward(loss.mean())
-        optimizer.step()
+        self.descend([cast(list[Any], self.optimizers())[index]], loss.mean())
 
 
 def nearest_cells(places: Tensor, number: Tensor) -> Tensor:
