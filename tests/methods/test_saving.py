@@ -122,6 +122,7 @@ def test_saving_again_replaces_the_model_and_leaves_nothing_else(tmp_path: Path)
         ({"softmax_size": 6}, "softmax_size"),
         ({"suppression_size": 0}, "suppression_size"),
         ({"refine_size": 2}, "refine_size"),
+        ({"peak_strength": 0.0}, "peak_strength"),
         ({"border": -1}, "border"),
         ({"object_size": 0.0}, "object_size"),
         ({"object_size": float("nan")}, "object_size"),

@@ -2,7 +2,7 @@
 
 Muon (Jordan et al. 2024, torch.optim.Muon) steps a matrix along its gradient with all singular values made one. Deep
 auto-encoders learn by it in a fraction of Adam's steps. It is not for everything: from counts alone MIST learns to tell
-digits far later, TUSK's keypoints drift, and MCMIL begins sooner and ends with twice the errors.
+digits far later.
 """
 
 from collections.abc import Callable, Iterable

@@ -109,14 +109,14 @@ def step(optimizer: torch.optim.Adam, loss: Tensor) -> None:
 
 
 def assert_equal_weights(ours: torch.nn.Module, hand: torch.nn.Module, before: torch.nn.Module) -> None:
-    """Within 1e-5, and nearly every one of them moved by much more.
+    """Within 5e-6, and nearly every one of them moved by much more.
 
     A heatmap, as a softmax, does not depend on what is added to all scores: of these biases the gradient is rounding.
     """
     for (name, weight), theirs in zip(ours.named_parameters(), hand.parameters(), strict=True):
         if name in ("leave.bias", "blocks.0.conv2.bias"):
             continue
-        torch.testing.assert_close(weight, theirs, rtol=0.0, atol=1e-5, msg=lambda text, n=name: f"{n}: {text}")
+        torch.testing.assert_close(weight, theirs, rtol=0.0, atol=5e-6, msg=lambda text, n=name: f"{n}: {text}")
     moved = [(w - o).abs().max().item() for w, o in zip(hand.parameters(), before.parameters(), strict=True)]
     assert sum(length > 1e-4 for length in moved) > 0.7 * len(moved)
 

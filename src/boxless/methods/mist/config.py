@@ -71,6 +71,8 @@ class MistConfig:
             raise ValueError("heatmap_channels and heatmap_blocks are at least 1.")
         if not self.object_size > 0 or (self.max_side is not None and self.max_side < 1) or self.border < 0:
             raise ValueError("object_size is above 0 pixels, max_side at least 1, and border not negative.")
+        if not min(self.softmax_strength, self.peak_strength) > 0:
+            raise ValueError("softmax_strength and peak_strength are factors above 0.")
         rising = all(low < high for low, high in zip(self.scales, self.scales[1:], strict=False))
         if not self.scales or not self.scales[0] > 0 or not rising:
             raise ValueError(f"scales are factors above 0 that rise, as {list(self.scales)} do not.")
