@@ -1,5 +1,7 @@
 """The threshold of a detector: chosen on validation images at the end of a training, by their counts alone."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from boxless.methods.detector import Detector
 from boxless.metrics.count_threshold import CountThreshold, best_count_threshold
 
 
-def calibrate(detector: Detector, source: Source, progress: bool = False) -> CountThreshold:
+def calibrate(detector: Detector, source: Source, progress: bool = False, scores: bool = False) -> CountThreshold:
     """Give the detector the ``calibrated_threshold`` that counts best on these images, and say what it reaches there.
 
     It learns no more of an image than the training: how many objects of each class there are, or, for a method
@@ -23,8 +25,12 @@ def calibrate(detector: Detector, source: Source, progress: bool = False) -> Cou
         detector: trained.
         source: images to validate on, never those to test on.
         progress: show it.
+        scores: first let the detector measure its scores on these images anew, see ``Detector.measure_scores``.
     """
     source = source.without_places() if isinstance(source, Images) else source
+    if scores:
+        with ImageProgress("measuring scores", len(source), shown=progress) as watched:
+            detector.measure_scores(_watched(source, watched))
     candidates: list[Instances] = []
     counts: list[Tensor] = []
     with ImageProgress("choosing the threshold", len(source), shown=progress) as watched:
@@ -35,6 +41,13 @@ def calibrate(detector: Detector, source: Source, progress: bool = False) -> Cou
     found = best_count_threshold(candidates, torch.cat(counts).numpy().astype(np.int64))
     detector.calibrated_threshold = found.threshold
     return found
+
+
+def _watched(source: Source, progress: ImageProgress) -> Iterator[Tensor]:
+    """The images (C, H, W), one after the other."""
+    for batch in evaluation_loader(source):
+        yield from batch.unpadded()
+        progress.advance(len(batch.images))
 
 
 def _known_counts(detector: Detector, batch: Batch) -> Tensor:

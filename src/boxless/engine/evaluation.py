@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from boxless.data.folder import check_images, read_folder
 from boxless.engine.loaders import evaluation_loader
 from boxless.engine.recipe import DataConfig
-from boxless.engine.sources import Images, Scenes, Source, scenes_of_test_glyphs
+from boxless.engine.sources import Images, Scenes, Source, known_images, scenes_of_test_glyphs
 from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
@@ -271,17 +270,7 @@ def _source(
         if detector.knows_classes and scenes.class_names != config.class_names:
             raise BoxlessError(f"The model knows {', '.join(config.class_names)}, the scenes other classes.")
         return scenes, []
-    folder, problems = check_images(
-        read_folder(
-            data.folder if isinstance(data, DataConfig) and data.folder else str(data),
-            config.class_names if detector.knows_classes else None,
-            labels_needed=detector.labels_are == "needed",
-        ),
-        progress,
-    )
-    if not folder.images:
-        raise BoxlessError(f"No image of {folder.root} can be read; the first: {(problems or ['there is none'])[0]}")
-    return Images(folder, config.channels, config.max_side, places=True), problems
+    return known_images(detector, data.folder if isinstance(data, DataConfig) and data.folder else str(data), progress)
 
 
 def _detected(

@@ -215,6 +215,19 @@ def first(source: Source, number: int) -> Source:
     return source
 
 
+def known_images(detector: Detector, folder: str, progress: bool = False) -> tuple[Images, list[str]]:
+    """The images of a folder whose objects are known, to compare a detector with; a sentence for each that is broken.
+
+    Raises:
+        BoxlessError: the folder is not usable, or none of its images is.
+    """
+    classes = detector.config.class_names if detector.knows_classes else None
+    known, problems = check_images(read_folder(folder, classes, detector.labels_are == "needed"), progress)
+    if not known.images:
+        raise BoxlessError(f"No image of {known.root} can be read; the first: {(problems or ['there is none'])[0]}")
+    return Images(known, detector.config.channels, detector.config.max_side, places=True), problems
+
+
 def training_sources(
     data: DataConfig,
     seed: int,

@@ -5,7 +5,7 @@ that counts best) and ``model.safetensors``. Both are data: no import path in th
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from numbers import Integral
@@ -69,6 +69,13 @@ class Detector(nn.Module):
     def most_classes(self, size: tuple[int, int]) -> int | None:
         """How many classes an image of this height and width can show to the training; None for any number."""
         return None
+
+    def measure_scores(self, images: Iterable[Tensor]) -> None:
+        """Measure on other images than those of the training what scores are in proportion to, if it is anything.
+
+        Args:
+            images: each (C, H, W), in [0, 1], as the network is to see it.
+        """
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The instances of each image of a batch (B, C, H, W), see :meth:`detect`."""

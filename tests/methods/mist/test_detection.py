@@ -268,7 +268,7 @@ def test_tiles_of_a_large_image_equal_the_whole(height: int, width: int, monkeyp
     image = noise(height, width)
     at_once, whole = model.responses(image[None]), model.detect(image)
     tiled(monkeypatch, 16)
-    torch.testing.assert_close(model._responses_of_any_size(image[None]), at_once)
+    torch.testing.assert_close(model._seen(image[None]), at_once)
     assert_same(model.detect(image), whole)
 
 
@@ -282,7 +282,7 @@ def test_the_halo_of_a_tile_covers_the_reach_of_the_network_and_of_the_softmax(
     image = noise(90, 200)[None] / 100  # small scores: nothing saturates in the softmax
     whole = model.responses(image)
     tiled(monkeypatch, 48)
-    torch.testing.assert_close(model._responses_of_any_size(image), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(model._seen(image), whole, rtol=1e-4, atol=1e-6)
 
 
 def test_the_network_sees_no_more_of_a_large_image_at_once_than_a_tile() -> None:
@@ -316,3 +316,18 @@ def test_many_patches_are_classified_in_parts_with_the_same_result(monkeypatch: 
     monkeypatch.setattr(mist, "PATCHES_AT_ONCE", 7)
     assert_same(model.detect(image, threshold=0.0), whole)
     assert max(sizes) == 7
+
+
+def test_scores_measured_on_other_images_are_in_proportion_to_their_peaks() -> None:
+    """On spots of a third of the brightness the usual peak has a score near 1 again; an image counts as another."""
+    model = spotting_model(instances=3)
+    faint = [spots(PLACES) / 3, spots([*PLACES[:2], (33.0, 24.0)], height=36) / 3, spots(PLACES)[:, :12, :12] / 3]
+    model.measure_scores(faint)
+    heights = []
+    for image in faint:
+        responses = model._seen(image[None])
+        heights.append(model.heights_at(responses, model.learned_peaks(responses, 3).keypoints.centers).clamp_min(0))
+    assert float(model.peak_height) == pytest.approx(float(torch.stack(heights).mean()), abs=2e-6)
+    before = float(model.peak_height)
+    model.measure_scores([])
+    assert float(model.peak_height) == before

@@ -90,7 +90,7 @@ def test_in_tiles_a_large_image_gives_nearly_the_same() -> None:
     places = [(float(x), float(y)) for x in range(60, 640, 97) for y in range(50, 560, 101)]
     image = spots([(0.0, 0.0)] * 0 + places[:9], height=560, width=640)[None]
     model = spotting_model(scales=(1.0, 1.5), instances=9, suppression_size=21)
-    tiled = model._responses_of_any_size(image)
+    tiled = model._seen(image)
     assert isinstance(model.heatmap_net, Brightness)
     whole = model.responses(image)
     for ours, maps in zip(tiled, whole, strict=True):

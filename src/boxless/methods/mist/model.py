@@ -7,7 +7,7 @@ Conventions
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -68,6 +68,7 @@ PATCHES_AT_ONCE = 512
 PIXELS_AT_ONCE = {"cpu": 2**17}  # that the heatmap network sees: few stay near a CPU's caches; on other devices:
 MANY_PIXELS = 2**20  # a GB of activations
 REACH = 2.0  # pixels of the image as a scale sees it: how far off the peak of all scales its own may lie
+LOWEST_PEAK = 1e-6  # above a flat heatmap; in proportion to such a peak the others are all as high as can be
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
 
 
@@ -169,6 +170,27 @@ class MistModel(Detector):
         x, y = centers.round().long().unbind(-1)
         return heatmap.flatten(1).gather(1, y * heatmap.shape[2] + x) - self.flat_height
 
+    def learned_peaks(self, responses: Responses, k: int) -> Extracted:
+        """E_K of what is learned, the sharp responses: where a training looks, and by which it measures scores.
+
+        The soft peaks of detection come too early there: where little is learned they lie between the objects.
+        """
+        return self.extract(Responses(responses.sharp, responses.sharp), k)
+
+    def measure_scores(self, images: Iterable[Tensor]) -> None:
+        """Scores are in proportion to ``peak_height``, the mean over the K peaks of each image."""
+        heights: list[Tensor] = []
+
+        def measured(batch: Tensor) -> list[Tensor]:
+            responses = self._seen(batch)
+            peaks = self.learned_peaks(responses, min(self.config.instances, responses.sharp[0, 0].numel()))
+            return list(self.heights_at(responses, peaks.keypoints.centers).clamp_min(LOWEST_PEAK).mean(dim=1))
+
+        for image in images:
+            heights += self._computed(image.unsqueeze(0), measured)
+        if heights:
+            self.peak_height.copy_(torch.stack(heights).mean())
+
     def _near(self, responses: Tensor) -> Tensor:
         """The highest response of each scale near each pixel, (B, S, H, W): the peaks of the scales lie apart."""
         scales = self.config.scales
@@ -194,7 +216,7 @@ class MistModel(Detector):
         no peak, or not worth a look. Images larger than ``TILE`` are seen in tiles.
         """
         height, width = images.shape[-2:]
-        responses = Responses(*(maps[:, :, :height, :width] for maps in self._responses_of_any_size(images)))
+        responses = self._seen(images)
         limit = k or (self.config.instances if threshold is None else self._peaks_at_most(self.pool(responses.soft)))
         found = self.extract(responses, min(limit, height * width))
         heights = (found.heights / self.peak_height).clamp(0.0, 1.0)
@@ -208,13 +230,14 @@ class MistModel(Detector):
         worth = heatmap - self.flat_height > LEAST_HEIGHT * self.peak_height
         return max(1, int((maxima & worth).flatten(1).sum(1).max()))
 
-    def _responses_of_any_size(self, images: Tensor) -> Responses:
-        """Padded with black where an image is too small for the network, in tiles where it is large."""
+    def _seen(self, images: Tensor) -> Responses:
+        """Of images of any size: padded with black where they are too small for the network, in tiles where large."""
         height, width = images.shape[-2:]
         least = max(self.config.softmax_size, math.ceil(self._margin)) + 1
         if min(height, width) < least:
             images = F.pad(images, (0, max(0, least - width), 0, max(0, least - height)))
-            return self.responses(images, extents=images.new_tensor([[height, width]]))
+            padded = self.responses(images, extents=images.new_tensor([[height, width]]))
+            return Responses(*(maps[:, :, :height, :width] for maps in padded))
         tile = min(images.shape[2], TILE) * min(images.shape[3], TILE)
         at_once = max(1, PIXELS_AT_ONCE.get(images.device.type, MANY_PIXELS) // tile)
         parts = [self._responses_by_tiles(part) for part in images.split(at_once)]

@@ -16,7 +16,7 @@ from boxless.methods.mist.candidates import most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.contents import content_centers, fit_to_contents
 from boxless.methods.mist.losses import heatmap_loss
-from boxless.methods.mist.model import Keypoints, MistModel, Responses, background_of
+from boxless.methods.mist.model import LOWEST_PEAK, Keypoints, MistModel, Responses, background_of
 from boxless.methods.mist.registration import register
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.lifting import lift
@@ -24,7 +24,6 @@ from boxless.ops.padding import inside
 
 JITTER, SIZE_JITTER = 7, 8  # keep their random numbers apart from others
 PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
-LOWEST_PEAK = 1e-6  # above a flat heatmap; in proportion to such a peak the others are all as high as can be
 CENTERING = 0.2  # of the way to the middle of what a patch shows: in a crowd that is drawn towards neighbours
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
 LONGEST_FIT = 6.0  # the same, of a box fitted to what it shows
@@ -123,13 +122,9 @@ class MistTraining(TrainingModule):
         return responses
 
     def _detect(self, batch: Batch, responses: Responses, more: int) -> Keypoints:
-        """E_K of what is learned, and as many candidates ``more``; also follows how high peaks are for detection.
-
-        The soft peaks of detection come too early here: where little is learned they lie between the objects.
-        """
+        """E_K of what is learned, and as many candidates ``more``; also follows how high peaks are for detection."""
         k = self.model.config.instances
-        learned = Responses(responses.sharp, responses.sharp)
-        found = self.model.extract(learned, min(k + PEAKS_A_CANDIDATE * more, responses.sharp[0, 0].numel()))
+        found = self.model.learned_peaks(responses, min(k + PEAKS_A_CANDIDATE * more, responses.sharp[0, 0].numel()))
         heights = self.model.heights_at(responses, found.keypoints.centers[:, :k]).clamp_min(LOWEST_PEAK)
         self.model.peak_height.lerp_(heights.mean(), 1.0 if self.steps_done == 0 else 0.02)
         keypoints = Keypoints(found.keypoints.centers.detach(), found.keypoints.sides.detach())
