@@ -48,7 +48,6 @@ def test_a_model_that_cannot_be_is_refused(given: dict[str, Any], message: str) 
         ({"prototype_steps": -1}, "prototype_steps is not negative"),
         ({"feature_weight": -1.0}, "feature_weight is not negative"),
         ({"warp_scale": 0.1, "warp_scale_spread": 0.1}, "warp_scale_spread"),
-        ({"warp_grid": 1}, "warp_grid is at least 2"),
         ({"decay": 1.5}, "decay"),
         ({"averaging": 1.0}, "averaging"),
         ({"cluster_start": 1.5}, "cluster_start"),

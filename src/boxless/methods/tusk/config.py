@@ -121,8 +121,6 @@ class TuskTrainingConfig:
         warp_rotation: in radians; uniform in ± this.
         warp_shift: uniform in ± this, in x and y.
         warp_jitter: of the control points of the thin plate spline, uniform in ± this.
-        warp_grid: control points along each side. Of a few each object is turned and sheared; where they lie closer
-            than objects are large, and are jittered less, its parts change in proportion.
         naming_images: training images, the first of each epoch, by which the confidence is calibrated, and with
             labels also the prototypes named; at most.
         one_to_one: name prototypes so that each class gets one, if there are as many; otherwise each is named by the
@@ -160,7 +158,6 @@ class TuskTrainingConfig:
     warp_rotation: float = 0.25
     warp_shift: float = 0.01
     warp_jitter: float = 0.1
-    warp_grid: int = 4
     naming_images: int = 512
     one_to_one: bool = True
     centered_boxes: bool = True
@@ -176,8 +173,6 @@ class TuskTrainingConfig:
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not negative, as {getattr(self, name)} is.")
-        if self.warp_grid < 2:
-            raise ValueError(f"warp_grid is at least 2 points a side, not {self.warp_grid}.")
         if not self.warp_scale_spread < self.warp_scale:
             raise ValueError("warp_scale_spread is below warp_scale, so that no warp shows nothing.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:

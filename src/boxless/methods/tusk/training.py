@@ -96,7 +96,6 @@ class TuskTraining(TrainingModule):
             settings.warp_rotation,
             settings.warp_shift,
             settings.warp_jitter,
-            settings.warp_grid,
         )
         kept = max(RECENT, RECENT_OF_EACH * model.config.prototypes)
         self.register_buffer("recent", torch.zeros(kept, model.config.descriptor_size))  # the newest last
