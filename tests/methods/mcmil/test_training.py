@@ -1,7 +1,6 @@
 import copy
 import math
 from dataclasses import replace
-from itertools import combinations
 
 import pytest
 import torch
@@ -73,32 +72,6 @@ def test_the_first_map_emits_as_many_things_as_there_are() -> None:
     emitted = training.model(batch.images).probabilities[:, :-1].sum((1, 2, 3))
     expected = (batch.counts(2) > 0).sum(1).float().mean()
     torch.testing.assert_close(emitted, expected.expand(8), rtol=1e-4, atol=0)
-
-
-def test_images_are_bent_a_little_each_in_another_way_anew_at_each_step() -> None:
-    images = torch.zeros(6, 1, 24, 32)
-    images[:, :, 8:16, 12:20] = 1.0  # in the middle (15.5, 11.5)
-    training = McmilTraining(detector(), replace(SETTINGS, warp_jitter=0.1), 2, compile=False)
-    bent = training._warped(images)
-    assert torch.equal(bent, training._warped(images))  # as a resumed training needs it
-    training.finish_step()
-    for one, other in combinations((*bent, *training._warped(images)), 2):
-        assert float((one - other).abs().mean()) > 1e-3
-    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(32.0), indexing="ij")
-    mass = bent[:, 0].sum((1, 2))
-    moved = torch.stack([(bent[:, 0] * axis).sum((1, 2)) / mass for axis in (x - 15.5, y - 11.5)])
-    assert 0.05 < float(moved.abs().max()) < 0.1 * 11.5
-
-
-def test_a_bent_training_finds_what_the_images_hold() -> None:
-    steps = [scenes(16, seed) for seed in range(120)]
-    training = McmilTraining(detector(16), replace(SETTINGS, warp_jitter=0.1), len(steps), compile=False)
-    model, unseen = trained(training, steps).model.eval(), scenes(64, 1000)
-    right = [
-        set(own) == set(row.nonzero().flatten().tolist())
-        for own, row in zip(model.classes_in(list(unseen.images)), unseen.counts(2) > 0, strict=True)
-    ]
-    assert sum(right) > 0.8 * len(right)
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 32), (23, 31), (17, 30)])

@@ -65,9 +65,6 @@ class McmilTrainingConfig:
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which the rate falls to zero along a cosine.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
-        warp_jitter: images are bent at random before each step, so that no shape is seen twice: of each control point
-            of a thin plate spline, uniform in ± this, in halves of the shorter side of the image; 0.1 changes lengths
-            and angles by an eighth, and 0 leaves images as they are. What comes in from outside of an image is black.
     """
 
     rate: float = 1e-3
@@ -75,10 +72,9 @@ class McmilTrainingConfig:
     warmup: int = 100
     decay: float = 0.9
     averaging: float = 0.998
-    warp_jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.rate > 0 or min(self.weight_decay, self.warmup, self.warp_jitter) < 0:
-            raise ValueError("rate is above 0, and weight_decay, warmup and warp_jitter are not negative.")
+        if not self.rate > 0 or min(self.weight_decay, self.warmup) < 0:
+            raise ValueError("rate is above 0, and weight_decay and warmup are not negative.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
             raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")

@@ -15,10 +15,6 @@ from boxless.methods.mcmil.config import McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
 from boxless.methods.schedule import warm_cosine
-from boxless.methods.warping import warp_of_step
-from boxless.ops.warp import WarpRange, warp_images
-
-WARP = 1  # keeps its random numbers apart
 
 
 class McmilTraining(TrainingModule):
@@ -58,7 +54,7 @@ class McmilTraining(TrainingModule):
         present = batch.counts(len(self.model.config.class_names)) > 0
         if self.steps_done == 0 and self._exact:
             self._expect_what_is_there(batch, present)
-        logits = self.model(self._warped(batch.images)).logits
+        logits = self.model(batch.images).logits
         with torch.autocast(self.device.type, enabled=False):
             loss = (likelihood_loss if self._exact else maxima_loss)(logits, present, self._outside(batch, logits))
         self.note("loss/likelihood" if self._exact else "loss/maxima", loss)
@@ -66,12 +62,6 @@ class McmilTraining(TrainingModule):
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.finish_step()
-
-    def _warped(self, images: Tensor) -> Tensor:
-        """(B, C, H, W): each image bent in another way at each step, a little: what it holds stays."""
-        if not self.settings.warp_jitter:
-            return images
-        return warp_images(images, warp_of_step(self, WARP, WarpRange(jitter=self.settings.warp_jitter), images))
 
     @torch.no_grad()
     def _expect_what_is_there(self, batch: Batch, present: Tensor) -> None:

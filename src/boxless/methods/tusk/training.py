@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from boxless.data.batch import Batch
-from boxless.data.hashing import generator
+from boxless.data.hashing import generator, uniforms
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
 from boxless.engine.optimizers import set_rates
-from boxless.engine.ranks import gathered, mean_over_ranks
+from boxless.engine.ranks import gathered, mean_over_ranks, places
 from boxless.methods.tusk.calibration import calibrate, seen_of
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
@@ -28,7 +28,6 @@ from boxless.methods.tusk.prototypes import (
     spread,
     used,
 )
-from boxless.methods.warping import warp_of_step
 from boxless.ops.clustering import (
     kmeans_loss,
     l2_distances,
@@ -41,7 +40,7 @@ from boxless.ops.clustering import (
 from boxless.ops.equivariance import equivariance_loss
 from boxless.ops.information import joint_assignments, mutual_information
 from boxless.ops.keypoints import sample_at
-from boxless.ops.warp import Warp, WarpRange, warp_images, warp_points
+from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images, warp_points
 
 WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
@@ -137,10 +136,16 @@ class TuskTraining(TrainingModule):
         """I, which is the image itself but for a weak warp, and T(I), warped strongly."""
         images, seen = batch.images, seen_of(batch)
         if self.settings.weak_warp:
-            weak = warp_of_step(self, WEAK, self._weak_warp, images)
+            weak = self._warp(WEAK, self._weak_warp, images)
             images, seen = warp_images(images, weak), warp_images(seen.float(), weak) > 0.99
-        strong = warp_of_step(self, STRONG, self._strong_warp, images)
+        strong = self._warp(STRONG, self._strong_warp, images)
         return Pair(images, warp_images(images, strong), strong, seen[:, 0])
+
+    def _warp(self, purpose: int, ranges: WarpRange, images: Tensor) -> Warp:
+        """Random numbers keyed by the step and by the place of each sample in the batch of all processes."""
+        own = places(len(images)).to(images.device)
+        draws = uniforms((purpose, int(self.seed), self.steps_done), own, ranges.draws)
+        return random_warp(draws, ranges, (images.shape[2], images.shape[3]))
 
     def _step_autoencoder(self, pair: Pair) -> Tensor:
         """E and D ← a step; returns the descriptors (B, K, C) of I. The encoder runs once, on I and T(I) together."""
