@@ -60,6 +60,7 @@ def test_everything_is_held_in_the_stated_dtypes() -> None:
         ({"centers": [[1, 2]], "sizes": [[1, 1]], "labels": [2], "class_names": ("a", "b")}, "no name"),
         ({"centers": [[1, 2]], "sizes": [[1, 1]], "image_size": (0, 5)}, "image_size"),
         ({"centers": [[1, 2]], "sizes": [[1, 1]], "descriptors": np.zeros((2, 3))}, "descriptors"),
+        ({"centers": [[1, 2]], "sizes": [[1, 1]], "masks": np.full((1, 3, 2), 0.2)}, "masks > 0.5"),
         (
             {"centers": [[1, 2]], "sizes": [[1, 1]], "image_size": (2, 3), "masks": np.ones((1, 3, 2))},
             "masks",

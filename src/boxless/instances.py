@@ -314,6 +314,8 @@ def _image_size(values: tuple[int, int]) -> tuple[int, int]:
 
 
 def _masks(values: ArrayLike, count: int, image_size: tuple[int, int] | None) -> NDArray[np.bool_]:
-    array = np.asarray(values, dtype=np.bool_)
+    array = np.asarray(values)
+    if array.size and not np.isin(array, (0, 1)).all():
+        raise BoxlessError("masks of Instances are true or false for each pixel; of shares, give masks > 0.5.")
     _check_shape("masks", array, (count, *(image_size or (None, None))))
-    return array
+    return array.astype(np.bool_)

@@ -1,5 +1,6 @@
 """What every method's training does around its steps."""
 
+import math
 from typing import Any
 
 import pytest
@@ -59,6 +60,17 @@ def test_where_some_places_are_unknown_the_score_is_of_the_labels(
         "val/exact_counts": 1.0,
         "val/score": 0.0,
     }
+
+
+def test_validation_images_without_an_object_are_scored_by_what_is_found_in_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No share of no objects is a number; a score that is none would never be the best, and the run have no model."""
+    training, logged = module([(0, 5, 6), (1, 20, 12), (1, 9, 9)], monkeypatch)
+    nothing = Batch(torch.zeros(1, 1, *SIZE), torch.zeros(1, 0, dtype=torch.int64), *[torch.zeros(1, 0, 2)] * 2)
+    validated(training, [nothing])
+    assert float(logged["val/score"]) == pytest.approx(-1.5, abs=1e-5)
+    assert all(math.isfinite(value) for value in logged.values())
 
 
 def test_without_places_what_is_found_too_often_is_wrong_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

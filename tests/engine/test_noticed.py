@@ -62,3 +62,14 @@ def test_images_without_labels_have_no_classes(tmp_path: Path) -> None:
 
 def test_of_scenes_there_is_nothing_to_tell() -> None:
     assert noticed(Recipe("mist-classify", DataConfig(), {})) == []
+
+
+def test_images_of_other_suffixes_are_no_reason_to_stop(tmp_path: Path) -> None:
+    root = folder_of(tmp_path, ["a", "a"] * 12)
+    for path in root.glob("*.png"):
+        path.rename(path.with_suffix(".jfif"))
+    table = root / "metadata.csv"
+    table.write_text(table.read_text().replace(".png", ".jfif"))
+    assert noticed(Recipe("mist-classify", DataConfig(folder=str(root), validation_share=0.5))) == [
+        "classes: a 24, in 24 images"
+    ]

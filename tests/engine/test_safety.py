@@ -101,7 +101,8 @@ def test_images_too_small_for_their_classes_are_passed_over_and_the_rest_is_lear
     told = (tmp_path / "run" / "problems.txt").read_text().splitlines()
     assert 2 <= len(told) <= 4
     assert all(
-        sentence.endswith("has 3 classes, and 16×16 pixels have places for 1; enlarge the image.") for sentence in told
+        sentence.endswith("has 3 classes, and one of 16×16 pixels can teach 1 at most; enlarge it, or cut it in parts.")
+        for sentence in told
     )
     small = replace(recipe, data=replace(recipe.data, folder=str(tmp_path / "small")))
     (tmp_path / "small").mkdir()

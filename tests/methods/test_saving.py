@@ -92,6 +92,17 @@ def test_a_model_of_before_there_were_thresholds_has_none(tmp_path: Path) -> Non
     assert MistClassifier.load(tmp_path).calibrated_threshold is None
 
 
+def test_a_model_of_before_there_was_a_peak_strength_finds_peaks_as_it_did(tmp_path: Path) -> None:
+    saved(tmp_path, softmax_strength=7.0, peak_strength=7.0)
+    path = tmp_path / "model.json"
+    description = json.loads(path.read_text())
+    del description["config"]["peak_strength"]
+    path.write_text(json.dumps(description))
+    assert MistClassifier.load(tmp_path).config.peak_strength == 7.0
+    change(tmp_path, peak_strength=2.0)
+    assert MistClassifier.load(tmp_path).config.peak_strength == 2.0
+
+
 @pytest.mark.parametrize("threshold", [1.5, -0.1, True, "0.4", [0.4], float("nan")])
 def test_a_threshold_that_is_no_score_is_named(threshold: object, tmp_path: Path) -> None:
     saved(tmp_path)

@@ -1,5 +1,6 @@
 """What the training of every method shares: the step counter, averages of losses, validation, a stop at nonsense."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -134,12 +135,14 @@ class TrainingModule(L.LightningModule):
         if self.trained_model.knows_classes:
             measures["val/classification"] = detection.classification
             measures |= {"val/both": detection.both} if self._places_known else {}
-        measures["val/score"] = detection.both if self._places_known else -counting.class_error
+        judged_by_places = self._places_known and math.isfinite(detection.both)  # which nothing is without an object
+        measures["val/score"] = detection.both if judged_by_places else -counting.class_error
         if self.reconstruction is not None:
             measures["val/rmse"] = self.reconstruction.compute()
             measures["val/score"] = -measures["val/rmse"]
             self.reconstruction.reset()
         measures |= self.own_measures()
+        measures = {name: value for name, value in measures.items() if math.isfinite(value)}
         measures["val/score"] += LATER * self.steps_done / self.steps
         self.detection.reset()
         self.counting.reset()

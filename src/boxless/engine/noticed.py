@@ -6,6 +6,7 @@ from boxless.data.folder import Folder, read_folder
 from boxless.data.images import list_images
 from boxless.data.metadata import METADATA_FILE
 from boxless.engine.recipe import Recipe
+from boxless.errors import BoxlessError
 from boxless.methods.registry import model_type
 
 MOST_CLASSES = 20  # told by name
@@ -53,7 +54,10 @@ def _slips(folder: Folder, recipe: Recipe) -> list[str]:
             "or raise --data.validation_share"
         )
     listed = {image.path.resolve() for image in folder.images}
-    below = {path.resolve() for path in list_images([folder.root]) if "segments" not in path.parts}
+    try:
+        below = {path.resolve() for path in list_images([folder.root]) if "segments" not in path.parts}
+    except BoxlessError:  # none has a suffix of images; those named are read all the same
+        below = set()
     if left_out := below - listed:
         table = METADATA_FILE if (folder.root / METADATA_FILE).is_file() else "the COCO file"
         slips.append(f"{folder.root} has images that {table} does not name, which are left out: {len(left_out):,}")

@@ -147,8 +147,8 @@ class Images:
             if most is None or number <= most:
                 fitting.append(image)
             else:
-                seen = f"{size[1]}×{size[0]} pixels have places for {most}"
-                problems.append(f"{image.path} has {number} classes, and {seen}; enlarge the image.")
+                seen = f"one of {size[1]}×{size[0]} pixels can teach {most} at most"
+                problems.append(f"{image.path} has {number} classes, and {seen}; enlarge it, or cut it in parts.")
         if not fitting:
             raise BoxlessError(f"No image of {self.folder.root} can be learned from; the first: {problems[0]}")
         if problems:

@@ -70,6 +70,11 @@ class Detector(nn.Module):
         """How many classes an image of this height and width can show to the training; None for any number."""
         return None
 
+    @classmethod
+    def settings_of_before(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What settings were before they had a name, where the default is another: for models saved without them."""
+        return {}
+
     def measure_scores(self, images: Iterable[Tensor]) -> None:
         """Measure on other images than those of the training what scores are in proportion to, if it is anything.
 
@@ -251,7 +256,8 @@ class Detector(nn.Module):
         description = read_description(directory)
         if description["method"] != cls.method:
             raise BoxlessError(f"{directory} holds a {description['method']} model, not {cls.method}.")
-        config = from_plain(cls.config_type, description["config"], str(directory / CONFIG_FILE))
+        plain = cls.settings_of_before(description["config"]) | description["config"]
+        config = from_plain(cls.config_type, plain, str(directory / CONFIG_FILE))
         try:
             with torch.device("meta"):  # no memory is taken for what the file may not hold
                 wanted = cls(config).state_dict()

@@ -195,3 +195,8 @@ def test_a_softmax_of_the_map_sums_to_one_over_classes_and_places() -> None:
 def test_the_likeliest_classes_are_as_many_as_are_asked_for(model: McmilDetector) -> None:
     images = [picture((20, 14, 2), (70, 40, 0)), picture((42, 40, 1)), picture()]
     assert model.likeliest_in(images, [2, 1, 0]) == [(0, 2), (1,), ()]
+
+
+def test_an_image_teaches_no_more_classes_than_the_exact_likelihood_takes() -> None:
+    many = McmilDetector(McmilConfig(class_names=tuple(f"c{number}" for number in range(30))))
+    assert many.most_classes((200, 200)) == 20

@@ -23,6 +23,7 @@ from boxless.methods.mcmil.grouping import Groups, group
 from boxless.methods.mcmil.reading import columns_read, reading_order
 from boxless.nets.convolutional import AllConvolutional, Layer, geometry, least_side, places_along
 from boxless.ops.layout import channels_last
+from boxless.ops.likelihood import MAX_CLASSES
 
 LEAST_SCORE = 0.5  # of an instance, where none is asked for
 
@@ -99,11 +100,11 @@ class McmilDetector(Detector):
         return places_along(self.layers, extents + 2 * extents.new_tensor([top, left])).clamp_min(1)
 
     def most_classes(self, size: tuple[int, int]) -> int | None:
-        """As many as the map has places, of which each emits one class: of more the likelihood is 0."""
+        """As many as the map has places, of which each emits one class, and as the exact likelihood takes."""
         if self.config.softmax == "map":
             return None
         image = torch.empty(1, 1, *size, device="meta")
-        return int(self.places_within(torch.tensor([size]), image).prod())
+        return min(MAX_CLASSES, int(self.places_within(torch.tensor([size]), image).prod()))
 
     def points(self, places: Tensor, images: Tensor) -> Tensor:
         """Where places (N, 2) of the map of these images lie in them, x and y in pixels."""

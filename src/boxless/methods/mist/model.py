@@ -7,8 +7,8 @@ Conventions
 """
 
 import math
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -89,6 +89,11 @@ class MistModel(Detector):
         self.register_buffer("peak_height", torch.ones(()))  # above a flat heatmap, of those taken in training: a mean
 
     peak_height: Tensor
+
+    @classmethod
+    def settings_of_before(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Peaks were looked for in what is learned, and the peak height and the threshold are of those."""
+        return {"peak_strength": config.get("softmax_strength", cls.config_type.softmax_strength)}
 
     def heatmap(self, images: Tensor) -> Tensor:
         """h' = H_η(I) in which peaks are looked for, pooled over scale: (B, C, H, W) to (B, H, W) float32 in [0, 1]."""
