@@ -172,6 +172,8 @@ class Detector(nn.Module):
         finish: Callable[[T, Scale, tuple[int, int]], R],
     ) -> list[R]:
         """Images of one size are computed together, while they fit into memory; the order of the list is kept."""
+        if not isinstance(images, list | tuple):  # an array would be taken for a list of its rows
+            raise BoxlessError("Here images are a list, also where there is one alone: give [image].")
         results: dict[int, R] = {}
         waiting: dict[tuple[int, ...], list[tuple[int, Tensor, Scale, tuple[int, int]]]] = {}
 

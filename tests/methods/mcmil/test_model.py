@@ -9,6 +9,7 @@ from torch import Tensor, nn
 import boxless
 from boxless.data.cifar import CLASS_NAMES
 from boxless.engine.recipe import read_recipe
+from boxless.errors import BoxlessError
 from boxless.methods.mcmil.config import McmilConfig
 from boxless.methods.mcmil.model import McmilDetector, McmilOutput, layers_of
 from boxless.nets.convolutional import geometry, least_side
@@ -200,3 +201,11 @@ def test_the_likeliest_classes_are_as_many_as_are_asked_for(model: McmilDetector
 def test_an_image_teaches_no_more_classes_than_the_exact_likelihood_takes() -> None:
     many = McmilDetector(McmilConfig(class_names=tuple(f"c{number}" for number in range(30))))
     assert many.most_classes((200, 200)) == 20
+
+
+@pytest.mark.parametrize("ask", ["classify", "classes_in", "transcribe"])
+def test_one_image_is_not_taken_for_a_list_of_its_rows(ask: str) -> None:
+    model = McmilDetector(McmilConfig(class_names=("a", "b")))
+    with pytest.raises(BoxlessError, match=r"give \[image\]"):
+        getattr(model, ask)(np.zeros((80, 80, 3), np.uint8))
+    assert len(getattr(model, ask)([np.zeros((80, 80), np.uint8)])) == 1
