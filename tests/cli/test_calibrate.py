@@ -63,6 +63,7 @@ def test_what_cannot_be_is_said_and_nothing_written(
     scenes_run: Path, folder: Path, tmp_path: Path, fails: Callable[..., str]
 ) -> None:
     assert "by --out" in fails("calibrate", "mist-classify-mnist", "--data", str(folder))
+    assert "no shipped model of that name" in fails("calibrate", "mist-clasify-mnist", "--data", str(folder))
     model = tmp_path / "saved"
     load(scenes_run).save(model)
     assert "--data FOLDER" in fails("calibrate", str(model))

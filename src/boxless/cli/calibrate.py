@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boxless.cli.evaluate import recipe_of
 from boxless.cli.output import remark
 from boxless.cli.parsing import new_parser, parse
+from boxless.cli.runs import recipe_of
 from boxless.engine.recipe import Recipe
 from boxless.errors import BoxlessError
 
@@ -28,8 +28,6 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, help="a folder for the calibrated model; in place without")
     options = parse(parser, arguments)
     model = options["model"]
-    if options["out"] is None and not Path(model).is_dir():
-        raise BoxlessError(f"{model} ships with the package and stays as it is; give a folder for yours by --out.")
 
     from boxless.engine.calibration import calibrate
     from boxless.methods.detector import CONFIG_FILE
@@ -39,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     if options["out"] is not None and (out / CONFIG_FILE).exists():
         raise BoxlessError(f"{out} holds a model already; give another folder by --out, or none to calibrate in place.")
     detector = load(model)
+    if options["out"] is None and not Path(model).is_dir():
+        raise BoxlessError(f"{model} ships with the package and stays as it is; give a folder for yours by --out.")
     before = detector.calibrated_threshold
     source = _source(detector, model, recipe_of(model), options["data"])
     found = calibrate(detector, source, progress=True, scores=True)

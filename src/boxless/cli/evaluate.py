@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from boxless.cli.parsing import new_parser, parse, threshold_of
-from boxless.cli.runs import RUNS
-from boxless.engine.recipe import RECIPE_FILE, DataConfig, Recipe, read_recipe, recipe_names
+from boxless.cli.runs import RUNS, recipe_of
+from boxless.engine.recipe import DataConfig, Recipe
 from boxless.errors import BoxlessError
 
 DESCRIPTION = """\
@@ -50,13 +50,6 @@ def run(arguments: Sequence[str]) -> int:
     out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
     tell(found, detector, data, model, out / "report.html", recipe, landmarks)
     return 0
-
-
-def recipe_of(model: str) -> Recipe | None:
-    """The recipe of a run, or of a shipped model, which bears its name; None where it is not known."""
-    if (Path(model) / RECIPE_FILE).is_file():
-        return read_recipe(Path(model) / RECIPE_FILE)
-    return read_recipe(model) if model in recipe_names() else None
 
 
 def test_data(recipe: Recipe | None, model: str) -> DataConfig:
