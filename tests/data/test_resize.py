@@ -52,6 +52,14 @@ class TestFit:
         assert tuple(fitted.shape[1:]) == expected
         assert scale == (expected[1] / width, expected[0] / height)
 
+    @pytest.mark.parametrize(("max_side", "expected"), [(None, (15, 35)), (40, (15, 35)), (20, (9, 20))])
+    def test_a_factor_shrinks_images_of_all_sizes_but_the_limit_holds(
+        self, max_side: int | None, expected: tuple[int, int]
+    ) -> None:
+        fitted, scale = fit(torch.zeros(1, 30, 70), max_side, shrink=0.5)
+        assert tuple(fitted.shape[1:]) == expected
+        assert scale == (expected[1] / 70, expected[0] / 30)
+
     def test_a_flat_image_stays_flat(self) -> None:
         fitted, _ = fit(torch.ones(1, 31, 77), 13)
         torch.testing.assert_close(fitted, torch.ones_like(fitted))

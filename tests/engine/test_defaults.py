@@ -54,13 +54,27 @@ def test_channels_are_those_of_the_images(tmp_path: Path, color: bool, channels:
 
 
 def test_images_of_large_objects_are_shrunk_until_the_networks_suit_them(tmp_path: Path) -> None:
-    """400 pixels with an object of 80 become 100 with one of 20."""
+    """An object of 80 pixels becomes one of 20, in images of any size."""
     model = model_of(folder_of(tmp_path, ["a", "b"], size=(400, 250)), object_size=80)
-    assert (model["max_side"], model["object_size"]) == (100, 20.0)
+    assert (model["shrink"], model["object_size"]) == (0.25, 20.0)
+    assert completed(Recipe("mist-classify", DataConfig(folder=str(tmp_path)), model))[0].model == model
 
 
-def test_images_of_small_objects_stay(tmp_path: Path) -> None:
-    assert "max_side" not in model_of(folder_of(tmp_path, ["a", "b"], size=(400, 250)), object_size=25)
+def test_images_of_usual_objects_stay_and_so_do_the_windows(tmp_path: Path) -> None:
+    model = model_of(folder_of(tmp_path, ["a", "b"], size=(400, 250)), object_size=25)
+    assert model.keys() == {"instances", "background", "channels", "object_size"}
+
+
+@pytest.mark.parametrize(
+    ("object_size", "softmax", "suppression", "border"), [(10, 7, 9, 2), (4, 3, 3, 1), (19, 15, 19, 5)]
+)
+def test_windows_are_smaller_for_small_objects(
+    object_size: float, softmax: int, suppression: int, border: int, tmp_path: Path
+) -> None:
+    """Else two that touch would be within one window, of which one peak is kept."""
+    model = model_of(folder_of(tmp_path, ["a", "b"]), object_size=object_size)
+    assert (model["softmax_size"], model["suppression_size"], model["border"]) == (softmax, suppression, border)
+    assert model_of(tmp_path, object_size=object_size, border=3)["border"] == 3
 
 
 def test_an_image_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:

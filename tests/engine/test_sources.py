@@ -168,10 +168,12 @@ def folder(root: Path, boxes: bool = True) -> Path:
     return root
 
 
-def images_of(root: Path, max_side: int | None = None, places: bool = True, channels: int = 1) -> Images:
+def images_of(
+    root: Path, max_side: int | None = None, places: bool = True, channels: int = 1, shrink: float = 1.0
+) -> Images:
     checked, problems = check_images(read_folder(root))
     assert problems == []
-    return Images(checked, channels, max_side, places)
+    return Images(checked, channels, max_side, places, shrink)
 
 
 def in_order(source: Source, *names: str) -> Tensor:
@@ -220,6 +222,15 @@ def test_places_shrink_with_the_image(tmp_path: Path) -> None:
     assert batch.sizes is not None
     assert batch.centers.tolist() == [[[13.5, 17.5]]]
     assert batch.sizes.tolist() == [[[8.0, 6.0]]]
+
+
+def test_a_factor_shrinks_each_image_by_as_much(tmp_path: Path) -> None:
+    source = images_of(folder(tmp_path), shrink=0.5).first(3)
+    batch = source.batch(in_order(source, "wide.png", "large.png"))
+    assert batch.extents is not None
+    assert batch.extents.tolist() == [[12, 20], [30, 40]]  # of 25×40 and 60×80
+    assert batch.centers is not None
+    assert batch.centers[1, 0].tolist() == [13.5, 17.5]
 
 
 def test_sides_that_are_rounded_have_each_its_own_scale(tmp_path: Path) -> None:

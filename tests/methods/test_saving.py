@@ -138,6 +138,7 @@ def test_saving_again_replaces_the_model_and_leaves_nothing_else(tmp_path: Path)
         ({"object_size": 0.0}, "object_size"),
         ({"object_size": float("nan")}, "object_size"),
         ({"max_side": 0}, "max_side"),
+        ({"shrink": 2.0}, "shrink"),
         ({"patch_size": 16}, "patch_size must be 8"),
         ({"channels": 2}, "channels must be 1"),
         ({"instances": 0}, "at least one instance"),

@@ -16,12 +16,13 @@ from boxless.errors import BoxlessError
 Scale = tuple[float, float]
 
 
-def fit(image: Tensor, max_side: int | None) -> tuple[Tensor, Scale]:
-    """Shrink an image so that its longer side is at most ``max_side``, by antialiased bilinear sampling.
+def fit(image: Tensor, max_side: int | None, shrink: float = 1.0) -> tuple[Tensor, Scale]:
+    """Shrink an image by a factor, and so that its longer side is at most ``max_side``; antialiased, bilinear.
 
     Args:
         image: (C, H, W) float.
         max_side: pixels; None, or at least the longer side, leaves the image as it is. Nothing is enlarged.
+        shrink: factor on both sides, above 0 and at most 1.
 
     Returns:
         The image (C, H', W'), and the scale (W' / W, H' / H).
@@ -30,14 +31,14 @@ def fit(image: Tensor, max_side: int | None) -> tuple[Tensor, Scale]:
         BoxlessError: ``max_side`` is less than 1.
     """
     height, width = image.shape[-2:]
-    fitted = fitted_size((height, width), max_side)
+    fitted = fitted_size((height, width), max_side, shrink)
     if fitted == (height, width):
         return image, (1.0, 1.0)
     shrunk = interpolate(image.unsqueeze(0), size=fitted, mode="bilinear", align_corners=False, antialias=True)
     return shrunk.squeeze(0), (fitted[1] / width, fitted[0] / height)
 
 
-def fitted_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+def fitted_size(size: tuple[int, int], max_side: int | None, shrink: float = 1.0) -> tuple[int, int]:
     """Height and width that :func:`fit` gives an image of this height and width.
 
     Raises:
@@ -46,10 +47,10 @@ def fitted_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     if max_side is not None and max_side < 1:
         raise BoxlessError(f"The longest side of an image is at least 1 pixel, not {max_side}; raise max_side.")
     height, width = size
-    longest = max(height, width)
-    if max_side is None or longest <= max_side:
+    factor = shrink if max_side is None else min(shrink, max_side / max(height, width))
+    if factor >= 1:
         return height, width
-    return max(1, round(height * max_side / longest)), max(1, round(width * max_side / longest))
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def centers_to_original(centers: Tensor, scale: Scale) -> Tensor:

@@ -1,6 +1,6 @@
 """Settings of the model that the data tell: how many objects, whether their number varies, their looks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from statistics import median
@@ -18,7 +18,10 @@ from boxless.errors import BoxlessError
 from boxless.methods.registry import settings_types
 from boxless.plain import from_plain
 
-OF_THE_DATA = ("instances", "background", "varying", "prototypes", "channels", "signed", "object_size", "max_side")
+OF_THE_DATA = (
+    *("instances", "background", "varying", "prototypes", "channels", "signed"),
+    *("object_size", "max_side", "shrink", "kernel_size"),
+)
 """Settings of a model that a recipe makes for its own data."""
 
 LOOKED_AT = 16  # images of a folder, for their colours and sizes
@@ -26,6 +29,8 @@ GREY_TOLERANCE = 2 / 255  # JPEG colours grey by so much
 NETWORK_OBJECT = 20.0  # pixels: the object that the networks and their windows are made for (PROTOCOL 4)
 DARK = 0.1  # of the usual pixel: on a darker background there is nothing darker to draw
 LARGE_OBJECT = 32.0  # pixels: a larger one has more than a patch has samples
+WINDOWS = {"softmax_size": 15, "suppression_size": 19, "kernel_size": 13}  # pixels, for an object of that size
+BORDER = 5  # pixels, the same
 
 Choices = list[tuple[dict[str, Any], str]]
 
@@ -43,8 +48,10 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     * ``prototypes``, of a folder with labels: as many as there are classes.
     * ``channels``: 3 of coloured scenes; of a folder 1 where the images looked at are grey, else 3.
     * ``signed``, of a folder whose images are not black between their objects, which may then be darker.
-    * ``max_side``, of a folder whose objects are larger than ``LARGE_OBJECT``: images are shrunk, and ``object_size``
+    * ``shrink``, of a folder whose objects are larger than ``LARGE_OBJECT``: images are shrunk, and ``object_size``
       with them, so that an object has the ``NETWORK_OBJECT`` pixels that the networks are made for.
+    * ``softmax_size``, ``suppression_size``, ``kernel_size`` and ``border``, of a folder whose objects are smaller
+      than ``NETWORK_OBJECT``: in proportion.
 
     Returns:
         The recipe, and what was chosen in words.
@@ -82,7 +89,7 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
                 ({}, "but all images have the same labels, which tell nothing: add some with others, or none")
             )
         if "object_size" in known:
-            choices += _by_looks(folder, given.get("object_size"), shrink="max_side" not in given)
+            choices += _by_looks(folder, given)
     chosen: dict[str, Any] = {}
     told = []
     for settings, sentence in choices:
@@ -107,8 +114,9 @@ def _by_counts(totals: Sequence[int], instances: int | None) -> Choices:
     ]
 
 
-def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choices:
+def _by_looks(folder: Folder, given: Mapping[str, Any]) -> Choices:
     """By the colours and sizes of some images, and the size of an object in them."""
+    object_size = given.get("object_size")
     if object_size is None:
         raise BoxlessError(
             f"How large the objects of {folder.root} are is not known: give the side of one, roughly, in pixels, "
@@ -130,15 +138,20 @@ def _by_looks(folder: Folder, object_size: float | None, shrink: bool) -> Choice
             f"An object of {object_size:g} pixels does not fit the images of {folder.root}, of about {longest:g}; "
             "give the side of one, roughly, as --model.object_size."
         )
-    if shrink and object_size > LARGE_OBJECT:
-        side = max(round(longest * NETWORK_OBJECT / object_size), round(NETWORK_OBJECT))
-        choices.append(
-            (
-                {"max_side": side, "object_size": NETWORK_OBJECT},
-                f"images shrunk to {side} pixels, where an object of {object_size:g} has {NETWORK_OBJECT:g}",
-            )
-        )
-    return choices
+    if object_size < NETWORK_OBJECT:
+        return choices + _windows(object_size)
+    if object_size <= LARGE_OBJECT or "max_side" in given or "shrink" in given:
+        return choices
+    shrink = round(NETWORK_OBJECT / object_size, 4)
+    told = f"images shrunk to {100 * shrink:.3g} %, where an object of {object_size:g} pixels has {NETWORK_OBJECT:g}"
+    return [*choices, ({"shrink": shrink, "object_size": NETWORK_OBJECT}, told)]
+
+
+def _windows(object_size: float) -> Choices:
+    """Windows that show as much of an object of this size as the usual ones show of one of ``NETWORK_OBJECT``."""
+    share = object_size / NETWORK_OBJECT
+    sizes = {name: max(3, 2 * round((share * usual - 1) / 2) + 1) for name, usual in WINDOWS.items()}
+    return [({name: size}, f"{name} {size}") for name, size in (*sizes.items(), ("border", round(share * BORDER)))]
 
 
 class _Look(NamedTuple):

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from boxless.engine.sources import Images, Source, training_sources
 from boxless.engine.stopping import StopInTime
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
-from boxless.methods.detector import Detector
+from boxless.methods.detector import Detector, shrink_of
 from boxless.methods.registry import model_type, training_type
 from boxless.models import load
 from boxless.plain import from_plain
@@ -118,12 +118,13 @@ def build(
         BoxlessError: a setting or the data are not usable.
     """
     kind = model_type(recipe.method)
-    channels, max_side = (_model_value(kind.config_type, recipe, name) for name in ("channels", "max_side"))
+    seen = from_plain(kind.config_type, recipe.model | {"class_names": ["any"]}, "model")  # the data tell the names
     train_source, validation_source, problems = training_sources(
         recipe.data,
         recipe.run.seed,
-        channels,
-        max_side,
+        seen.channels,
+        seen.max_side,
+        shrink_of(seen),
         labels_needed=kind.labels_are == "needed",
         places=kind.labels_are == "used",
         progress=progress,
@@ -172,11 +173,6 @@ def _class_names(kind: type[Detector], source: Source) -> dict[str, tuple[str, .
     if kind.labels_are == "ignored" or (kind.labels_are == "used" and not source.class_names):
         return {}
     return {"class_names": source.class_names}
-
-
-def _model_value(config_type: type[Any], recipe: Recipe, name: str) -> Any:
-    """A setting of the model as the recipe gives it, or its default."""
-    return recipe.model.get(name, next(field.default for field in fields(config_type) if field.name == name))
 
 
 def _checkpoint_of(run: Path, resume: bool) -> Path | None:

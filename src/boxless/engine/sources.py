@@ -17,7 +17,7 @@ from boxless.data.resize import centers_to_fitted, fit, fitted_size, pad_batch, 
 from boxless.data.varying_scenes import VaryingSceneGenerator
 from boxless.engine.recipe import DataConfig
 from boxless.errors import BoxlessError
-from boxless.methods.detector import Detector
+from boxless.methods.detector import Detector, shrink_of
 
 TRAIN, VALIDATION, TEST = 0, 1, 2  # streams of scenes
 HELD_OUT = 12  # every so many-th training glyph is kept for validation scenes
@@ -115,14 +115,16 @@ class Images:
         folder: checked already (``check_images``).
         channels: 1 or 3.
         max_side: in pixels.
+        shrink: factor on their sides.
         places: give the true boxes, where all images of a batch have them, and the labels of the boxes; and the object
             of each pixel, where it is known of all.
     """
 
     KEPT_BYTES = 2**31
 
-    def __init__(self, folder: Folder, channels: int, max_side: int | None, places: bool) -> None:
-        self.folder, self.channels, self.max_side, self.places = folder, channels, max_side, places
+    def __init__(self, folder: Folder, channels: int, max_side: int | None, places: bool, shrink: float = 1.0) -> None:
+        self.folder, self.channels, self.places = folder, channels, places
+        self.max_side, self.shrink = max_side, shrink
         self.class_names, self.attributes = folder.class_names, folder.attributes
         self.in_reading_order = folder.in_reading_order
         self.one_size = len({image.size for image in folder.images}) == 1
@@ -142,7 +144,7 @@ class Images:
         fitting, problems = [], []
         for image in self.folder.images:
             assert image.size is not None
-            size = fitted_size(image.size, self.max_side)
+            size = fitted_size(image.size, self.max_side, self.shrink)
             number, most = len(set(image.labels)), detector.most_classes(size)
             if most is None or number <= most:
                 fitting.append(image)
@@ -152,8 +154,16 @@ class Images:
         if not fitting:
             raise BoxlessError(f"No image of {self.folder.root} can be learned from; the first: {problems[0]}")
         if problems:
-            return Images(replace(self.folder, images=fitting), self.channels, self.max_side, self.places), problems
+            return self._of(fitting), problems
         return self, []
+
+    def first(self, number: int) -> "Images":
+        """The first of them, so many at most."""
+        return self._of(self.folder.images[:number])
+
+    def _of(self, images: list[LabelledImage]) -> "Images":
+        folder = replace(self.folder, images=images)
+        return Images(folder, self.channels, self.max_side, self.places, self.shrink)
 
     def without_places(self) -> "Images":
         """The same images with the labels that one trains by, and no box."""
@@ -181,7 +191,8 @@ class Images:
 
     def _image(self, index: int) -> tuple[Tensor, tuple[float, float]]:
         if index not in self._kept:
-            image, scale = fit(to_tensor(self.folder.images[index].path, self.channels), self.max_side)
+            image = to_tensor(self.folder.images[index].path, self.channels)
+            image, scale = fit(image, self.max_side, self.shrink)
             stored = (image * 255).round().to(torch.uint8)
             if self._bytes + stored.nbytes > self.KEPT_BYTES:
                 return stored, scale
@@ -210,8 +221,7 @@ def first(source: Source, number: int) -> Source:
     if isinstance(source, Scenes):
         return Scenes(source.generator, min(len(source), number))
     if isinstance(source, Images):
-        folder = replace(source.folder, images=source.folder.images[:number])
-        return Images(folder, source.channels, source.max_side, source.places)
+        return source.first(number)
     return source
 
 
@@ -225,7 +235,8 @@ def known_images(detector: Detector, folder: str, progress: bool = False) -> tup
     known, problems = check_images(read_folder(folder, classes, detector.labels_are == "needed"), progress)
     if not known.images:
         raise BoxlessError(f"No image of {known.root} can be read; the first: {(problems or ['there is none'])[0]}")
-    return Images(known, detector.config.channels, detector.config.max_side, places=True), problems
+    config = detector.config
+    return Images(known, config.channels, config.max_side, places=True, shrink=shrink_of(config)), problems
 
 
 def training_sources(
@@ -233,6 +244,7 @@ def training_sources(
     seed: int,
     channels: int,
     max_side: int | None,
+    shrink: float = 1.0,
     labels_needed: bool = True,
     places: bool = False,
     progress: bool = False,
@@ -242,7 +254,7 @@ def training_sources(
     Args:
         data: scenes or a folder.
         seed: of both, and of what is held out.
-        channels, max_side: of the images of a folder.
+        channels, max_side, shrink: of the images of a folder.
         labels_needed: see ``read_folder``.
         places: give the true boxes in training too, where all images of a folder have them: to name by them what was
             learned without.
@@ -259,8 +271,8 @@ def training_sources(
     folder = replace(folder, images=[replace(image, segments=None) for image in folder.images])  # for tests alone
     train_part, validation_part = split(folder, data.validation_share, seed)
     places = places and all(image.truth is not None for image in train_part.images)
-    train_source = Images(train_part, channels, max_side, places)
-    validation_source = Images(validation_part, channels, max_side, places=True)
+    train_source = Images(train_part, channels, max_side, places, shrink)
+    validation_source = Images(validation_part, channels, max_side, places=True, shrink=shrink)
     if data.scenes_share:
         scenes = _scenes(data, seed, TRAIN)
         return Mixed(train_source, scenes, data.train_size, data.scenes_share), validation_source, problems

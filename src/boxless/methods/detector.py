@@ -185,7 +185,7 @@ class Detector(nn.Module):
 
         for index, image in enumerate(images):
             original = to_tensor(image, self.config.channels)
-            tensor, scale = fit(original, self.config.max_side)
+            tensor, scale = fit(original, self.config.max_side, shrink_of(self.config))
             shape = tuple(tensor.shape)
             waiting.setdefault(shape, []).append((index, tensor, scale, (original.shape[1], original.shape[2])))
             if len(waiting[shape]) == batch_size:
@@ -270,6 +270,11 @@ class Detector(nn.Module):
         model.load_state_dict(weights)
         model.calibrated_threshold = description.get("threshold")
         return model.channels_last().eval()
+
+
+def shrink_of(config: Any) -> float:
+    """Factor on the sides of all images by a model's configuration; 1 of methods that resize images in another way."""
+    return float(getattr(config, "shrink", 1.0))
 
 
 def _masks_of_size(masks: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boxless.data.images import to_tensor
+from boxless.data.resize import fitted_size
 from boxless.engine.evaluation import Evaluation
 from boxless.instances import Instances
-from boxless.methods.detector import Detector
+from boxless.methods.detector import Detector, shrink_of
 from boxless.methods.tusk.alone import layers_alone, prototypes_alone
 from boxless.methods.tusk.landmarks import LandmarkEvaluation
 from boxless.methods.tusk.model import Tusk
@@ -34,7 +35,7 @@ def kinds_of(evaluation: Evaluation, detector: Detector) -> Kinds | None:
     labels = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in found)])
     scores = np.concatenate([np.zeros(0), *(one.scores for one in found)])
     config = detector.config
-    size = _seen_size(evaluation.predicted, config.max_side)
+    size = _seen_size(evaluation.predicted, detector)
     pictures = prototypes_alone(detector, size, float(np.median(scores)) if len(scores) else 1.0).images
     groups, group_names = _groups(evaluation, found, detector)
     chosen = np.unique(np.linspace(0, len(labels) - 1, MOST_POINTS).astype(np.int64)) if len(labels) else labels
@@ -53,11 +54,10 @@ def kinds_of(evaluation: Evaluation, detector: Detector) -> Kinds | None:
     )
 
 
-def _seen_size(found: list[Instances], max_side: int | None) -> tuple[int, int]:
+def _seen_size(found: list[Instances], detector: Detector) -> tuple[int, int]:
     """Height and width of the first image as the network saw it, at most ``MOST_SIDE``: it decodes what it knows."""
-    height, width = next((one.image_size for one in found if one.image_size is not None), (MOST_SIDE, MOST_SIDE))
-    share = min(1.0, min(MOST_SIDE, max_side or MOST_SIDE) / max(height, width))
-    return max(1, round(share * height)), max(1, round(share * width))
+    size = next((one.image_size for one in found if one.image_size is not None), (MOST_SIDE, MOST_SIDE))
+    return fitted_size(fitted_size(size, detector.config.max_side, shrink_of(detector.config)), MOST_SIDE)
 
 
 def _middle(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -96,7 +96,8 @@ def layers_of(detector: Detector, image: Tensor) -> Layers | None:
     """What each keypoint of an image (C, H, W) adds to it, of a model with masks that sees it as it is."""
     if not isinstance(detector, Tusk) or not detector.config.masks:
         return None
-    if detector.config.max_side is not None and max(image.shape[1:]) > detector.config.max_side:
+    size = (image.shape[1], image.shape[2])
+    if fitted_size(size, detector.config.max_side, shrink_of(detector.config)) != size:
         return None
     alone = layers_alone(detector, image)
     return None if alone.alphas is None else Layers(alone.images, alone.alphas)

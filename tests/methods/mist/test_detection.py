@@ -183,6 +183,16 @@ def test_places_are_pixels_of_the_image_that_was_given_also_when_it_is_shrunk(he
     assert found.image_size == (3 * height, 3 * width)
 
 
+def test_images_of_any_size_are_shrunk_by_one_factor() -> None:
+    """An object of 24 pixels is one of 8 to the network, in a small image as in a large one."""
+    model = spotting_model(instances=1, shrink=1 / 3)
+    for height, width in ((20, 30), (40, 50)):
+        large = spots([(9.0, 12.0)], height, width).repeat_interleave(3, dim=1).repeat_interleave(3, dim=2)
+        found = model.detect(large)
+        assert found.centers.tolist() == [[pytest.approx(28.0), pytest.approx(37.0)]]
+        assert found.sizes.tolist() == [[pytest.approx(24.0), pytest.approx(24.0)]]
+
+
 def test_sides_that_are_rounded_have_each_its_own_scale() -> None:
     """90×61 becomes 30×20: a spot at the middle stays at the middle, and boxes are 3 by 3.05 times as large."""
     model = spotting_model(instances=1, max_side=30, softmax_strength=50.0)

@@ -28,6 +28,8 @@ def test_without_labels_the_classes_are_the_prototypes() -> None:
         ({"object_size": 0.0}, "object_size"),
         ({"object_size": float("nan")}, "object_size"),
         ({"max_side": 0}, "max_side"),
+        ({"shrink": 0.0}, "shrink is a factor above 0"),
+        ({"shrink": 1.5}, "shrink is a factor above 0"),
         ({"kernel_size": 4}, "kernel_size"),
         ({"temperature": 0.01}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),

@@ -15,6 +15,7 @@ class McmilConfig:
         class_names: name of each class, by id; background is not among them.
         channels: of the images, 1 or 3.
         max_side: images are shrunk so that their longer side is at most this, in pixels; None leaves them.
+        shrink: factor on the sides of all images, above 0 and at most 1.
         object_size: side of an object, roughly, in pixels of the image that the network sees: the box of what is found,
             and the distance at which two things of a class are surely two.
         kernel: side of all convolutions.
@@ -29,6 +30,7 @@ class McmilConfig:
     class_names: tuple[str, ...]
     channels: int = 1
     max_side: int | None = None
+    shrink: float = 1.0
     object_size: float = 20.0
     kernel: int = 5
     widths: tuple[int, ...] = (64, 64, 64, 64, 64)
@@ -44,6 +46,8 @@ class McmilConfig:
             raise ValueError(f"class_names are one at least, and differ, not {', '.join(self.class_names)}.")
         if not self.object_size > 0 or (self.max_side is not None and self.max_side < 1):
             raise ValueError("object_size is above 0 pixels, and max_side at least 1.")
+        if not 0 < self.shrink <= 1:
+            raise ValueError(f"shrink is a factor above 0 and at most 1, not {self.shrink}.")
         if len(self.strides) != len(self.widths) + 1 or len(self.paddings) != len(self.widths) + 1:
             raise ValueError(
                 f"strides and paddings have one value more than the {len(self.widths)} widths, for the last layer; "

@@ -24,6 +24,7 @@ class MistConfig:
         scale_pooling: how the responses of several scales become one heatmap: "softmax" (2021), or "sum", each response
             divided by the sum over scale, and the highest taken (2018).
         max_side: images are shrunk so that their longer side is at most this, in pixels; None leaves them.
+        shrink: factor on the sides of all images, above 0 and at most 1.
         patch_size: samples along each side of a patch; twice for each level of the network that sees it.
         heatmap_channels: of the heatmap network.
         heatmap_blocks: residual blocks of the heatmap network.
@@ -45,6 +46,7 @@ class MistConfig:
     scales: tuple[float, ...] = (1.0,)
     scale_pooling: Literal["softmax", "sum"] = "softmax"
     max_side: int | None = None
+    shrink: float = 1.0
     patch_size: int = 32
     heatmap_channels: int = 32
     heatmap_blocks: int = 4
@@ -71,6 +73,8 @@ class MistConfig:
             raise ValueError("heatmap_channels and heatmap_blocks are at least 1.")
         if not self.object_size > 0 or (self.max_side is not None and self.max_side < 1) or self.border < 0:
             raise ValueError("object_size is above 0 pixels, max_side at least 1, and border not negative.")
+        if not 0 < self.shrink <= 1:
+            raise ValueError(f"shrink is a factor above 0 and at most 1, not {self.shrink}.")
         if not min(self.softmax_strength, self.peak_strength) > 0:
             raise ValueError("softmax_strength and peak_strength are factors above 0.")
         rising = all(low < high for low, high in zip(self.scales, self.scales[1:], strict=False))

@@ -22,6 +22,7 @@ class TuskConfig:
         object_size: side of the box of an object, in pixels of the image that the network sees; with masks, boxes are
             those of the masks.
         max_side: images are shrunk so that their longer side is at most this, in pixels; None leaves them.
+        shrink: factor on the sides of all images, above 0 and at most 1.
         kernel_size: window of the non-maximum suppression and of the soft-argmax, in pixels; two thirds of an object.
         temperature: of the soft-argmax (eq. 5), at least 0.02.
         descriptor_size: C, numbers of a descriptor.
@@ -37,6 +38,7 @@ class TuskConfig:
     channels: int = 1
     object_size: float = 20.0
     max_side: int | None = None
+    shrink: float = 1.0
     kernel_size: int = 13
     temperature: float = 0.2
     descriptor_size: int = 32
@@ -53,6 +55,8 @@ class TuskConfig:
             raise ValueError("net_channels has a level, and each of them is at least 1.")
         if not self.object_size > 0 or (self.max_side is not None and self.max_side < 1):
             raise ValueError("object_size is above 0 pixels, and max_side at least 1.")
+        if not 0 < self.shrink <= 1:
+            raise ValueError(f"shrink is a factor above 0 and at most 1, not {self.shrink}.")
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size is a window with an odd side of at least 1 pixel, not {self.kernel_size}.")
         if not self.temperature >= 0.02 or not self.variance > 0:

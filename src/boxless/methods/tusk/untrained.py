@@ -25,7 +25,9 @@ def untrained(model: Tusk, images: list[ImageLike], seed: int = 0) -> Tusk:
         torch.manual_seed(seed)
         new = Tusk(model.config).to(model.prototypes.device).channels_last().eval()
     config = new.config
-    tensors = [fit(to_tensor(image, config.channels), config.max_side)[0] for image in images[:LOOKED_AT]]
+    tensors = [
+        fit(to_tensor(image, config.channels), config.max_side, config.shrink)[0] for image in images[:LOOKED_AT]
+    ]
     maps = [new.encode(tensor[None].to(new.center.device)) for tensor in tensors]
     features = torch.cat([new.extract(one, config.instances).features[0] for one in maps])
     new.center.copy_(features.mean(dim=0))
