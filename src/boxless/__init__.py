@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boxless.engine.evaluation import evaluate
+    from boxless.engine.recipe import DataConfig, Recipe, RunConfig
     from boxless.engine.run import train
     from boxless.errors import BoxlessError
     from boxless.instances import Instances
     from boxless.models import load
 
 __version__ = "0.1.0"
-__all__ = ["BoxlessError", "Instances", "evaluate", "load", "train"]
+__all__ = ["BoxlessError", "DataConfig", "Instances", "Recipe", "RunConfig", "evaluate", "load", "train"]
 
 _HOMES = {
     "BoxlessError": "boxless.errors",
+    "DataConfig": "boxless.engine.recipe",
     "Instances": "boxless.instances",
+    "Recipe": "boxless.engine.recipe",
+    "RunConfig": "boxless.engine.recipe",
     "evaluate": "boxless.engine.evaluation",
     "load": "boxless.models",
     "train": "boxless.engine.run",

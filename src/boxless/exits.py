@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from boxless.data.coco import write_coco
+from boxless.data.coco import FOUND, write_coco
 from boxless.data.files import write_atomically
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
@@ -36,7 +36,7 @@ def write(path: Path | str, items: Items, format: Format | None = None) -> None:
     path = Path(path)
     chosen = format_of(path, format)
     if chosen == "coco":
-        write_coco(path, items)
+        write_coco(path, items, description=FOUND)
     elif chosen == "csv":
         write_atomically(path, _csv(items))
     elif chosen == "parquet":

@@ -8,6 +8,8 @@ from PIL import Image
 
 from boxless.data.folder import Folder, LabelledImage, check_images, read_folder, split
 from boxless.errors import BoxlessError
+from boxless.exits import write
+from boxless.instances import Instances
 
 
 def image(path: Path, width: int = 9, height: int = 4) -> None:
@@ -126,6 +128,43 @@ class TestBoth:
             ("b.png", True),
             ("c.png", False),
         ]
+
+
+class TestWhatWasFound:
+    """``boxless detect --out my/found.json`` leaves a COCO file beside the images."""
+
+    def found(self, folder: Path) -> None:
+        there = Instances([[1, 1]], [[2, 2]], labels=[0], class_names=("cat",), image_size=(4, 9))
+        write(folder / "found.json", [("a.png", there)])
+
+    def test_it_is_not_the_truth(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        table(tmp_path, "a.png,dog")
+        self.found(tmp_path)
+        folder = read_folder(tmp_path)
+        assert folder.class_names == ("dog",)
+        assert folder.images[0].truth is None
+
+    def test_it_is_no_second_truth(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        coco(tmp_path, {"a.png": [("dog", [0, 0, 1, 1])]}, ["dog"])
+        self.found(tmp_path)
+        assert labels_by_name(read_folder(tmp_path)) == {"a.png": ["dog"]}
+
+    def test_alone_it_is_refused_where_labels_are_needed(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        self.found(tmp_path)
+        with pytest.raises(BoxlessError, match=r"found\.json is what a model found, no truth"):
+            read_folder(tmp_path)
+        assert read_folder(tmp_path, labels_needed=False).images[0].labels == ()
+
+    def test_corrected_it_is_one(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        self.found(tmp_path)
+        content = json.loads((tmp_path / "found.json").read_text())
+        del content["info"]["description"]
+        (tmp_path / "found.json").write_text(json.dumps(content))
+        assert labels_by_name(read_folder(tmp_path)) == {"a.png": ["cat"]}
 
 
 class TestNoData:

@@ -62,6 +62,15 @@ def test_where_some_places_are_unknown_the_score_is_of_the_labels(
     }
 
 
+def test_of_a_users_images_no_box_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are boxes the shares of what is in its place are logged all the same."""
+    training, logged = module([(0, 5, 6), (0, 20, 12)], monkeypatch)
+    training.places_choose = False
+    validated(training, [batch(places=True)])
+    assert float(logged["val/both"]) == 0.5
+    assert float(logged["val/score"]) == pytest.approx(-1.0, abs=1e-5)  # one a too many, one b too few
+
+
 def test_validation_images_without_an_object_are_scored_by_what_is_found_in_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

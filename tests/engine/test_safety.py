@@ -96,7 +96,9 @@ def test_images_too_small_for_their_classes_are_passed_over_and_the_rest_is_lear
         Image.fromarray(np.full((side, side), 30 * number, np.uint8)).save(folder / f"{number}.png")
     rows = [f"{number}.png,a b c" for number in range(8)]
     (folder / "metadata.csv").write_text("\n".join(["file_name,labels", *rows]))
-    recipe = replace(tiny("mcmil", tmp_path), data=DataConfig(folder=str(folder), validation_share=0.25))
+    recipe = tiny("mcmil", tmp_path)
+    data = DataConfig(folder=str(folder), validation_share=0.25)
+    recipe = replace(recipe, data=data, model=recipe.model | {"object_size": 10})
     train(recipe, tmp_path / "run", progress=False)
     told = (tmp_path / "run" / "problems.txt").read_text().splitlines()
     assert 2 <= len(told) <= 4

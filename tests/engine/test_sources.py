@@ -350,3 +350,12 @@ def test_a_folder_without_a_readable_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("file_name,labels\nbroken.png,a")
     with pytest.raises(BoxlessError, match=r"No image of .* can be read; the first: .*broken\.png"):
         training_sources(DataConfig(folder=str(tmp_path)), 0, 1, None)
+
+
+def test_images_that_hold_nothing_are_known_to(tmp_path: Path) -> None:
+    """Of images without labels it is not known what they hold: those alone have labels of no column."""
+    folder(tmp_path)
+    (tmp_path / "coco.json").unlink()
+    (tmp_path / "metadata.csv").write_text("file_name,labels\nwide.png,\ntall.png,\nlarge.png,a\n")
+    source = images_of(tmp_path)
+    assert source.batch(in_order(source, "wide.png", "tall.png")).labels.tolist() == [[-1], [-1]]

@@ -87,7 +87,7 @@ def _train_all(rows: Sequence[Row], directory: Path) -> list[str]:
 
 def _train(experiment: Experiment, directory: Path) -> None:
     """Train where it is not trained yet, test, record."""
-    from boxless.engine.run import train
+    from boxless.engine.run import train_and_keep_data
 
     out = RUNS / "reproduce" / (experiment.trained_as or experiment.name)
     recipe = recipe_of(experiment)
@@ -99,7 +99,7 @@ def _train(experiment: Experiment, directory: Path) -> None:
         raise BoxlessError(f"{out} holds a run by another recipe; take it away to train {out.name} anew.")
     remark(f"{out.name}: {'going on in' if resume else 'training in'} {out}")
     with interruptible("interrupted; the same command goes on."):
-        train(recipe, out, resume=resume)
+        train_and_keep_data(recipe, out, resume, max_time=None, devices=1, progress=True)
         _record(experiment, out, directory)
 
 

@@ -12,7 +12,7 @@ class Batch:
 
     Attributes:
         images: (B, C, H, W) float32 in [0, 1].
-        labels: (B, N) int64 class ids, in no order; −1 pads.
+        labels: (B, N) int64 class ids, in no order; −1 pads. N is 0 where what the images hold is not known.
         centers: (B, N, 2) x and y, pixels; never seen by a weakly supervised training.
         sizes: (B, N, 2) width and height, pixels.
         extents: (B, 2) height and width of the part of each image that is no padding; None where there is none.

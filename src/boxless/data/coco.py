@@ -21,6 +21,7 @@ from boxless.instances import Instances
 Ids = dict[int | str, int]
 
 READING = "reading"  # in info.order, which COCO does not know
+FOUND = "found by boxless"  # in info.description: what a model says is no truth
 
 FARTHEST = 1e9  # pixels; a coordinate beyond, infinite or no number is a broken file
 
@@ -47,18 +48,26 @@ class CocoFile:
 def find_coco(folder: Path) -> CocoFile | None:
     """Read the COCO file among the ``*.json`` of ``folder`` or of ``annotations`` in it; None where there is none.
 
+    What ``boxless detect`` left there is passed over: it would be taken for the truth.
+
     Raises:
         BoxlessError: there are two, one is broken (see ``read_coco``), or a file is no JSON.
     """
-    found = [
-        (path, document)
-        for path in sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
-        if _is_coco(document := _load(path))
-    ]
-    if len(found) > 1:
-        names = " and ".join(str(path.relative_to(folder)) for path, _ in found)
+    true = [(path, document) for path, document in _coco_files(folder) if not _is_found(document)]
+    if len(true) > 1:
+        names = " and ".join(str(path.relative_to(folder)) for path, _ in true)
         raise BoxlessError(f"{folder} holds more than one COCO file ({names}); leave the one that is meant.")
-    return _parsed(*found[0]) if found else None
+    return _parsed(*true[0]) if true else None
+
+
+def found_files(folder: Path) -> list[Path]:
+    """What ``find_coco`` passes over."""
+    return [path for path, document in _coco_files(folder) if _is_found(document)]
+
+
+def _coco_files(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    paths = sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
+    return [(path, document) for path in paths if _is_coco(document := _load(path))]
 
 
 def read_coco(path: Path) -> CocoFile:
@@ -80,6 +89,7 @@ def write_coco(
     images: Iterable[tuple[str, Instances]],
     attributes: Mapping[str, Sequence[str]] | None = None,
     in_reading_order: bool = False,
+    description: str = "boxless",
 ) -> None:
     """Write a whole COCO file, with scores; image and annotation ids count from 1, category ids are the class ids.
 
@@ -89,11 +99,12 @@ def write_coco(
             agree in class names.
         attributes: of classes that combine some, see ``boxless.data.attributes``.
         in_reading_order: said in the file, of the instances of each image.
+        description: of the file; ``FOUND`` for what a model says.
 
     Raises:
         BoxlessError: a file name is given twice, a size is not known, or class names differ.
     """
-    document: dict[str, Any] = {"info": {"description": "boxless"}, "licenses": [], "images": [], "annotations": []}
+    document: dict[str, Any] = {"info": {"description": description}, "licenses": [], "images": [], "annotations": []}
     if attributes:
         document["info"]["attributes"] = {name: list(values) for name, values in attributes.items()}
     if in_reading_order:
@@ -133,6 +144,11 @@ def _load(path: Path) -> Any:
 def _is_coco(document: Any) -> bool:
     keys = ("images", "annotations", "categories")
     return isinstance(document, dict) and all(isinstance(document.get(key), list) for key in keys)
+
+
+def _is_found(document: dict[str, Any]) -> bool:
+    info = document.get("info")
+    return isinstance(info, dict) and info.get("description") == FOUND
 
 
 def _parsed(path: Path, document: dict[str, Any]) -> CocoFile:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from boxless.data.attributes import Attributes, combinations
 from boxless.data.bad_rows import bad_rows, file_below
-from boxless.data.coco import CocoFile, find_coco
+from boxless.data.coco import CocoFile, find_coco, found_files
 from boxless.data.images import UnreadableImage, list_images, read_image
 from boxless.data.metadata import METADATA_FILE, read_metadata
 from boxless.errors import BoxlessError
@@ -94,6 +94,11 @@ def read_folder(
     if rows is None and coco is None and not labels_needed:
         return Folder(root, (), [LabelledImage(path, (), None) for path in list_images([root])])
     if rows is None and coco is None:
+        if found := found_files(root):
+            raise BoxlessError(
+                f"{found[0]} is what a model found, no truth to learn from; correct it and take its info.description "
+                "away, or add metadata.csv."
+            )
         deeper = " or ".join(str(path.parent) for path in sorted(root.glob(f"*/{METADATA_FILE}")))
         advice = f"did you mean {deeper}?" if deeper else "add one."
         raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; {advice}")

@@ -40,6 +40,7 @@ class TrainingModule(L.LightningModule):
 
     settings_type: type[Any]
     model: Any
+    places_choose = True  # the best checkpoint, where places are known; of a user's images no box has a part in that
 
     def __init__(self, model: Detector, steps: int) -> None:
         super().__init__()
@@ -135,8 +136,8 @@ class TrainingModule(L.LightningModule):
         if self.trained_model.knows_classes:
             measures["val/classification"] = detection.classification
             measures |= {"val/both": detection.both} if self._places_known else {}
-        judged_by_places = self._places_known and math.isfinite(detection.both)  # which nothing is without an object
-        measures["val/score"] = detection.both if judged_by_places else -counting.class_error
+        by_places = self.places_choose and self._places_known and math.isfinite(detection.both)  # nan without an object
+        measures["val/score"] = detection.both if by_places else -counting.class_error
         if self.reconstruction is not None:
             measures["val/rmse"] = self.reconstruction.compute()
             measures["val/score"] = -measures["val/rmse"]

@@ -21,6 +21,7 @@ from boxless.engine.checkpoints import (
     checkpoint_callbacks,
     read_checkpoint,
 )
+from boxless.engine.defaults import completed
 from boxless.engine.loaders import check_shares, evaluation_loader, training_loader
 from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
@@ -48,7 +49,7 @@ def train(
     devices: int = 1,
     progress: bool = True,
 ) -> Detector:
-    """Train by a recipe and leave a run directory that is complete in itself.
+    """Train by a recipe, completed by what its data tell, and leave a run directory that is complete in itself.
 
     It holds ``config.yaml`` (the recipe), ``model.json`` and ``model.safetensors`` (the best model so far, for
     ``boxless.load``), ``last.ckpt`` and ``best.ckpt`` (the training state), ``metrics.jsonl``, and TensorBoard's
@@ -56,7 +57,8 @@ def train(
     counts best on the validation images.
 
     Args:
-        recipe: a recipe, its name, or a YAML file.
+        recipe: a recipe, its name, or a YAML file. How many objects an image holds, its colours and the like are
+            taken from the data where it leaves them open, see ``boxless.engine.defaults``.
         out: the run directory; must not hold a run yet, unless ``resume``.
         resume: go on where the run stopped, to the same end, to the bit on one machine.
         max_time: stop after so many seconds, at the end of an epoch; ``resume`` goes on.
@@ -70,6 +72,9 @@ def train(
         BoxlessError: the recipe, the data or the directory are not usable.
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    recipe, told = completed(recipe)
+    if told:
+        logging.getLogger("boxless").info("settings by the data: %s", "; ".join(told))
     return train_and_keep_data(recipe, Path(out), resume, max_time, devices, progress).detector
 
 
@@ -83,7 +88,7 @@ class Trained(NamedTuple):
 def train_and_keep_data(
     recipe: Recipe, run: Path, resume: bool, max_time: float | None, devices: int, progress: bool
 ) -> Trained:
-    """As :func:`train`, for who wants to see more of the images that were held out."""
+    """As :func:`train`, by a recipe as it is, for who wants to see more of the images that were held out."""
     check_shares(recipe.run.batch_size, devices)
     checkpoint = _checkpoint_of(run, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
@@ -143,6 +148,7 @@ def build(
         problems += too_small
     _tell_problems(problems, problems_file)
     module: TrainingModule = training(model, settings, recipe.run.epochs * recipe.run.steps_per_epoch, compile)
+    module.places_choose = recipe.data.folder is None
     run = recipe.run
 
     def training_part(trainer: L.Trainer) -> Any:

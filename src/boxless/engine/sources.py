@@ -178,6 +178,8 @@ class Images:
         truths = [entry.truth for entry in entries if self.places and entry.truth is not None]
         if len(truths) < len(entries):
             labels = _padded([torch.tensor(entry.labels, dtype=torch.int64) for entry in entries], -1)
+            if self.class_names and labels.shape[1] == 0:  # images that hold nothing, which is known
+                labels = labels.new_full((len(entries), 1), -1)
             return Batch(images, labels, extents=torch.tensor(extents))
         scales = [scale for _, scale in loaded]
         centers = [centers_to_fitted(torch.from_numpy(t.centers), s) for t, s in zip(truths, scales, strict=True)]

@@ -16,7 +16,7 @@ def truths_for(detector: Detector, batch: Batch, class_names: tuple[str, ...]) -
     """
     if detector.knows_classes:
         return truths_of(batch, class_names)
-    if batch.labels.shape[1] == 0:
+    if batch.labels.shape[1] == 0 and batch.centers is None:
         nowhere = np.zeros((detector.config.instances, 2), np.float32)
         return [Instances(nowhere, nowhere, class_names=class_names)] * len(batch.images)
     return truths_of(batch, class_names, one_class=True)
