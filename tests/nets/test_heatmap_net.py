@@ -88,3 +88,30 @@ def test_init_for_relu_fills_the_kaiming_range_and_zeroes_biases() -> None:
             assert 0.8 * bound < layer.weight.abs().max().item() <= bound * (1 + 1e-6)
             assert layer.bias is not None
             assert (layer.bias == 0).all()
+
+
+@pytest.mark.parametrize("padding", [0.0, 1.0, 50.0])
+def test_a_padded_image_has_the_scores_that_it_has_alone(padding: float) -> None:
+    """The blocks normalise over all that they see, which would be the padding as well."""
+    network = net(channels=8).eval()
+    extents = torch.tensor([[9, 20], [17, 11], [9, 20], [17, 20]])
+    images = torch.full((4, 1, 17, 20), padding)
+    for image, (height, width) in zip(images, extents.tolist(), strict=True):
+        image[:, :height, :width] = torch.rand(1, height, width)
+    scores = network(images, extents)
+    for own, image, (height, width) in zip(scores, images, extents.tolist(), strict=True):
+        torch.testing.assert_close(own[:, :height, :width], network(image[None, :, :height, :width])[0])
+        assert not own[:, height:].any()
+        assert not own[:, :, width:].any()
+
+
+def test_scores_of_padded_images_have_a_gradient_to_the_weights_and_none_from_the_padding() -> None:
+    network = net()
+    images = torch.rand(2, 1, 12, 15, requires_grad=True)
+    network.normalise.eval()
+    network(images, torch.tensor([[12, 9], [7, 15]])).square().sum().backward()
+    assert images.grad is not None
+    assert images.grad[0, :, :, :9].abs().min() > 0
+    assert not images.grad[0, :, :, 9:].any()
+    assert not images.grad[1, :, 7:].any()
+    assert all(parameter.grad is not None for parameter in network.blocks.parameters())

@@ -27,12 +27,32 @@ class HeatmapNet(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(channels, channels, padded=False) for _ in range(blocks)))
         self.leave = nn.Conv2d(channels, 1, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded."""
-        margin = self.margin
-        x = F.pad(images, (margin, margin, margin, margin), mode="replicate")
-        x = self.enter(channels_last(self.normalise(x)))
-        scores: Tensor = self.leave(self.blocks(x))
+    def forward(self, images: Tensor, extents: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) in [0, 1] to scores (B, 1, H, W), unbounded.
+
+        Args:
+            images: of one size.
+            extents: (B, 2) height and width of the part of each image that is no padding. That part has the scores that
+                it has alone, but for the statistics of the input in training: the blocks normalise over all that they
+                see. Elsewhere scores are zero.
+        """
+        if extents is None:
+            return self._scores(self.normalise(self._padded(images)))
+        normalised = self.normalise(images)
+        scores = images.new_zeros((len(images), 1, *images.shape[2:]))
+        sizes, group = extents.long().unique(dim=0, return_inverse=True)
+        for number, (height, width) in enumerate(sizes.tolist()):
+            alike = group == number
+            scores[alike, :, :height, :width] = self._scores(self._padded(normalised[alike, :, :height, :width])).to(
+                scores.dtype
+            )
+        return scores
+
+    def _padded(self, images: Tensor) -> Tensor:
+        return F.pad(images, (self.margin,) * 4, mode="replicate")
+
+    def _scores(self, padded: Tensor) -> Tensor:
+        scores: Tensor = self.leave(self.blocks(self.enter(channels_last(padded))))
         return scores
 
 

@@ -41,7 +41,7 @@ class Brightness(nn.Module):
         super().__init__()
         self.largest = 0  # longest side of an image seen
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, extents: Tensor | None = None) -> Tensor:
         self.largest = max(self.largest, *images.shape[2:])
         return gaussian_blur(images.mean(1, keepdim=True), 5 / 3)
 

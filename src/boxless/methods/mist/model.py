@@ -100,7 +100,7 @@ class MistModel(Detector):
         return self.pool(self.responses(images).soft)
 
     def responses(
-        self, images: Tensor, network: Callable[[Tensor], Tensor] | None = None, extents: Tensor | None = None
+        self, images: Tensor, network: Callable[..., Tensor] | None = None, extents: Tensor | None = None
     ) -> Responses:
         """The local softmax of H_η at each scale, of images (B, C, H, W).
 
@@ -114,7 +114,7 @@ class MistModel(Detector):
 
         Args:
             images: of any size that the network takes at all scales.
-            network: stands in for the heatmap network, as its compiled form.
+            network: stands in for the heatmap network, as its compiled form; it is given extents where there are any.
             extents: (B, 2) height and width of the part of each image that is no padding.
         """
         network = self.heatmap_net if network is None else network
@@ -122,15 +122,19 @@ class MistModel(Detector):
         return Responses(*(torch.cat(maps, dim=1) for maps in zip(*of_scales, strict=True)))
 
     def _responses_at(
-        self, scale: float, images: Tensor, network: Callable[[Tensor], Tensor], extents: Tensor | None
+        self, scale: float, images: Tensor, network: Callable[..., Tensor], extents: Tensor | None
     ) -> Responses:
         """The local softmax of H_η of the image resized by 1 / scale, resized back: each (B, 1, H, W)."""
         size = images.shape[-2:]
         if scale != 1.0:
             with torch.autocast(images.device.type, enabled=False):
                 images = _resize(images, [max(1, round(side / scale)) for side in size])
-        scores = network(channels_last(images)).float()
-        whole = scores.new_tensor([scores.shape[2:]]) if extents is None else (extents / scale).round()
+        if extents is None:
+            scores = network(channels_last(images)).float()
+            whole = scores.new_tensor([scores.shape[2:]])
+        else:
+            whole = (extents / scale).round().clamp_min(1).expand(len(images), -1)
+            scores = network(channels_last(images), whole).float()
         inner = inside(whole, self.config.border, scores).unsqueeze(1)
         sharp = local_softmax(scores, self.config.softmax_size, self.config.softmax_strength, inner)
         soft = local_softmax(scores.detach(), self.config.softmax_size, self.config.peak_strength, inner)
