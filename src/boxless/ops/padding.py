@@ -20,6 +20,24 @@ def inside(extents: Tensor, border: int, like: Tensor) -> Tensor:
     return _span(rows, height, border).unsqueeze(2) & _span(columns, width, border).unsqueeze(1)
 
 
+def repeat_edges(images: Tensor, extents: Tensor) -> Tensor:
+    """The images with their last rows and columns repeated where they are padded, so that they end in no step.
+
+    Args:
+        images: (B, C, H, W).
+        extents: (B, 2) height and width of the part of each image that is no padding.
+
+    Returns:
+        (B, C, H, W).
+    """
+    number, channels, height, width = images.shape
+    last = extents.long() - 1
+    rows = torch.arange(height, device=images.device).minimum(last[:, :1])  # (B, H)
+    columns = torch.arange(width, device=images.device).minimum(last[:, 1:])
+    images = images.gather(2, rows.view(number, 1, height, 1).expand(-1, channels, -1, width))
+    return images.gather(3, columns.view(number, 1, 1, width).expand(-1, channels, height, -1))
+
+
 def _span(places: Tensor, length: Tensor, border: int) -> Tensor:
     reach = torch.minimum(length.new_full((), border), (length - 1) // 2).unsqueeze(1)
     return (places >= reach) & (places < length.unsqueeze(1) - reach)

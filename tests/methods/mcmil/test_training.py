@@ -89,6 +89,22 @@ def test_a_padded_image_has_the_places_that_it_has_alone(height: int, width: int
     assert torch.equal(outside, expected.expand(3, -1, -1))
 
 
+def test_padding_of_photos_is_what_convolutions_pad_with() -> None:
+    """Mid grey, whatever stands there: an image ends alike in a batch of larger ones, and in detection."""
+    photos = McmilDetector(replace(detector().config, centered=True)).train()
+    extents, ends = torch.tensor([[24, 20], [15, 32], [24, 32], [9, 9]]), []
+    for padding in (0.0, 1.0):
+        batch = replace(scenes(4, 0), extents=extents)
+        for image, (height, width) in zip(batch.images, extents.tolist(), strict=True):
+            image[:, height:], image[:, :, width:] = padding, padding
+        training = trained(McmilTraining(copy.deepcopy(photos), SETTINGS, 1, compile=False), [batch])
+        ends.append(list(training.model.parameters()))
+        seen = training.model.network.layers[0](4.0 * (training.on_after_batch_transfer(batch, 0).images - 0.5))
+        alone = training.model.network.layers[0](4.0 * (batch.images[:1, :, :, :20] - 0.5))
+        torch.testing.assert_close(seen[:1, :, :, :20], alone)
+    assert all(torch.equal(own, other) for own, other in zip(*ends, strict=True))
+
+
 @pytest.fixture(scope="module")
 def reader() -> McmilDetector:
     """A network that learned from which kinds an image holds, in seconds."""

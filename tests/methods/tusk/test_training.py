@@ -307,6 +307,18 @@ def test_padding_is_no_place_for_a_keypoint_and_no_matter_to_rebuild() -> None:
     assert weakly.seen[3, 4:26, 4:21].all()
 
 
+def test_it_does_not_matter_what_stands_in_the_padding() -> None:
+    """Images go on as they end, to normalisation and at the edge; in a batch, as Lightning hands it over."""
+    extents, ends = torch.tensor([[44, 48], [30, 48], [44, 25], [30, 25]]), []
+    for padding in (0.0, 1.0):
+        steps = [replace(batch, images=batch.images.clone(), extents=extents) for batch in batches(2)]
+        for batch in steps:
+            for image, (height, width) in zip(batch.images, extents.tolist(), strict=True):
+                image[:, height:], image[:, :, width:] = padding, padding
+        ends.append(list(trained(training_of(), steps).model.parameters()))
+    assert all(torch.equal(own, other) for own, other in zip(*ends, strict=True))
+
+
 def test_losses_fall_and_descriptors_stay_apart() -> None:
     """25 steps on the same images; without the middle taken off, descriptors are parallel by then."""
     batch = batches(1, size=6)[0]

@@ -1,5 +1,6 @@
 """MCMIL: how it learns, from the set of classes that each image holds (2018, sections 2.2 and 5)."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -15,6 +16,7 @@ from boxless.methods.mcmil.config import McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
 from boxless.methods.schedule import warm_cosine
+from boxless.ops.padding import inside
 
 
 class McmilTraining(TrainingModule):
@@ -46,6 +48,13 @@ class McmilTraining(TrainingModule):
         """AdamW."""
         settings = self.settings
         return torch.optim.AdamW(self.model.parameters(), settings.rate, weight_decay=settings.weight_decay, fused=True)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Padding is, to the first convolution, what it pads with itself."""
+        if batch.extents is None or not self.model.config.centered:
+            return batch
+        padding = ~inside(batch.extents, 0, batch.images).unsqueeze(1)
+        return replace(batch, images=batch.images.masked_fill(padding, 0.5))
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch."""

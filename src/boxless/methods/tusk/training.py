@@ -40,6 +40,7 @@ from boxless.ops.clustering import (
 from boxless.ops.equivariance import equivariance_loss
 from boxless.ops.information import joint_assignments, mutual_information
 from boxless.ops.keypoints import sample_at
+from boxless.ops.padding import repeat_edges
 from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images, warp_points
 
 WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
@@ -109,6 +110,10 @@ class TuskTraining(TrainingModule):
     def trained_model(self) -> Tusk:
         """The model to validate, to keep and to use: the averaged one, if there is one."""
         return cast(Tusk, self.model if self.averaged is None else self.averaged.module)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Padding goes on as the images end: to normalisation, and at an edge, it is nothing that they do not show."""
+        return batch if batch.extents is None else replace(batch, images=repeat_edges(batch.images, batch.extents))
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam for encoder and decoder, with the kinds that inform of each other, and for the prototypes."""
