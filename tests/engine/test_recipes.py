@@ -20,6 +20,7 @@ LOSSES = {
     "mist-classify": {"loss/classification", "loss/heatmap"},
     "mist-reconstruct": {"loss/reconstruction", "loss/heatmap"},
     "mist-backbone": {"loss/classification", "loss/heatmap"},
+    "supervised": {"loss/classification", "loss/heatmap"},
     "mcmil": {"loss/likelihood"},
     "tusk": {"loss/reconstruction", "loss/kmeans", "loss/heatmap", "loss/features", "loss/squares"},
 }

@@ -1,5 +1,6 @@
 """Trainings small enough for a test: three digits, thin networks, no compilation; and four pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def tiny_tusk(data: dict[str, Any] | None = None, model: dict[str, Any] | None =
 
 def tiny(method: str, folder: Path, **run: Any) -> Recipe:
     """Four steps of a method, on digits or, with a backbone, on the pictures in a folder."""
-    if method == "mist-classify":
-        return tiny_recipe(**{"steps": 4} | run)
+    if method in ("mist-classify", "supervised"):
+        return replace(tiny_recipe(**{"steps": 4} | run), method=method)
     if method == "tusk":
         return tiny_tusk(**run)
     digits = {"glyphs": "digits", "validation_size": 6, "train_size": 32}

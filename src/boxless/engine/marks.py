@@ -6,7 +6,12 @@ from itertools import zip_longest
 from boxless.engine.recipe import DataConfig
 from boxless.engine.tables import TABLES
 
-TABLE_OF = {"mist-classify": "mist-table2", "mist-reconstruct": "mist-table1", "tusk": "tusk-table1"}
+TABLE_OF = {
+    "mist-classify": "mist-table2",
+    "supervised": "mist-table2",
+    "mist-reconstruct": "mist-table1",
+    "tusk": "tusk-table1",
+}
 
 
 @dataclass(frozen=True)

@@ -131,9 +131,14 @@ def build(
         seen.max_side,
         shrink_of(seen),
         labels_needed=kind.labels_are == "needed",
-        places=kind.labels_are == "used",
+        places=kind.labels_are == "used" or kind.sees_boxes,
         progress=progress,
     )
+    if kind.sees_boxes and not train_source.places:
+        raise BoxlessError(
+            f"{recipe.method} learns from boxes, which not all images of {recipe.data.folder} have; add a COCO file, "
+            "or train mist-classify, which needs none."
+        )
     names = _class_names(kind, train_source)
     config = from_plain(kind.config_type, recipe.model | names, "model")
     training = training_type(recipe.method)
@@ -148,7 +153,7 @@ def build(
         problems += too_small
     _tell_problems(problems, problems_file)
     module: TrainingModule = training(model, settings, recipe.run.epochs * recipe.run.steps_per_epoch, compile)
-    module.places_choose = recipe.data.folder is None
+    module.places_choose = recipe.data.folder is None or kind.sees_boxes
     run = recipe.run
 
     def training_part(trainer: L.Trainer) -> Any:

@@ -31,12 +31,14 @@ class Source(Protocol):
         in_reading_order: the objects of an image, where places are known, come in the order in which they are read.
         one_size: all images are as large.
         sides: (N,) int64 of square images, if batches to train on are to be of images as large; else None.
+        places: of all objects are given.
     """
 
     class_names: tuple[str, ...]
     in_reading_order: bool
     one_size: bool
     sides: Tensor | None
+    places: bool
 
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor) -> Batch:
@@ -46,6 +48,8 @@ class Source(Protocol):
 
 class Scenes:
     """A fixed number of scenes, composed when asked for."""
+
+    places = True
 
     def __init__(self, generator: Generator, size: int) -> None:
         self.generator, self.size = generator, size
@@ -80,6 +84,7 @@ class Mixed:
     in_reading_order = False
     one_size = True
     sides: Tensor | None = None
+    places = False
 
     def __init__(self, images: "Images", scenes: Scenes, size: int, share: float) -> None:
         if images.class_names != scenes.class_names:

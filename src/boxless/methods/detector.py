@@ -57,6 +57,7 @@ class Detector(nn.Module):
     method: ClassVar[str]
     config_type: ClassVar[type[Any]]
     labels_are: ClassVar[Literal["needed", "used", "ignored"]] = "needed"  # used where there are any, to name classes
+    sees_boxes: ClassVar[bool] = False  # its training does: to compare with those that do not
     learns_from_counts: ClassVar[bool] = False  # then these choose the ``calibrated_threshold`` too
     config: Any
     calibrated_threshold: float | None = None

@@ -16,6 +16,7 @@ MODELS = {
     "mist-classify": (f"{_MIST}.classification.model", "MistClassifier"),
     "mist-reconstruct": (f"{_MIST}.reconstruction.model", "MistReconstructor"),
     "mist-backbone": (f"{_MIST}.backbone.model", "MistBackbone"),
+    "supervised": (f"{_MIST}.supervised.model", "Supervised"),
     "mcmil": (f"{_MCMIL}.model", "McmilDetector"),
     "tusk": (f"{_TUSK}.model", "Tusk"),
 }
@@ -23,6 +24,7 @@ TRAININGS = {
     "mist-classify": (f"{_MIST}.classification.training", "MistClassifierTraining"),
     "mist-reconstruct": (f"{_MIST}.reconstruction.training", "MistReconstructorTraining"),
     "mist-backbone": (f"{_MIST}.backbone.training", "MistBackboneTraining"),
+    "supervised": (f"{_MIST}.supervised.training", "SupervisedTraining"),
     "mcmil": (f"{_MCMIL}.training", "McmilTraining"),
     "tusk": (f"{_TUSK}.training", "TuskTraining"),
 }
@@ -30,6 +32,7 @@ MODEL_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierConfig"),
     "mist-reconstruct": (f"{_MIST}.config", "MistReconstructorConfig"),
     "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneConfig"),
+    "supervised": (f"{_MIST}.config", "MistClassifierConfig"),
     "mcmil": (f"{_MCMIL}.config", "McmilConfig"),
     "tusk": (f"{_TUSK}.config", "TuskConfig"),
 }
@@ -37,6 +40,7 @@ TRAINING_SETTINGS = {
     "mist-classify": (f"{_MIST}.config", "MistClassifierTrainingConfig"),
     "mist-reconstruct": (f"{_MIST}.config", "MistReconstructorTrainingConfig"),
     "mist-backbone": (f"{_MIST}.backbone.config", "MistBackboneTrainingConfig"),
+    "supervised": (f"{_MIST}.config", "HeatmapTrainingConfig"),
     "mcmil": (f"{_MCMIL}.config", "McmilTrainingConfig"),
     "tusk": (f"{_TUSK}.config", "TuskTrainingConfig"),
 }

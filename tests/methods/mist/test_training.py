@@ -20,9 +20,10 @@ from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.methods.mist.config import MistClassifierTrainingConfig
 from boxless.methods.mist.contents import content_centers
+from boxless.methods.mist.heatmap_training import JITTER
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import register
-from boxless.methods.mist.training import CENTERING, JITTER, LONGEST_MOVE, PEAKS_A_CANDIDATE, foreground_of
+from boxless.methods.mist.training import CENTERING, LONGEST_MOVE, PEAKS_A_CANDIDATE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
 from boxless.ops.layout import channels_last

@@ -136,8 +136,8 @@ class MistReconstructorConfig(MistConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MistTrainingConfig:
-    """Algorithm 1, which all tasks share.
+class HeatmapTrainingConfig:
+    """How a heatmap network and a task network are trained.
 
     Attributes:
         optimizer: of both networks: "adam", as in the paper; or "muon", for the kernels of convolutions by Muon and the
@@ -146,6 +146,45 @@ class MistTrainingConfig:
         task_rate: Adam's learning rate for the task network.
         warmup: steps over which both rates rise from zero.
         decay: share of the training, at its end, over which both rates fall to zero along a cosine.
+        jitter: standard deviation of a shift of each patch off its place, in sides of its box: the task network sees
+            objects off the middle, as it will where a peak is not quite right. Not with ``keypoint_step`` "gradient".
+        size_jitter: the same with several scales, standard deviation of the logarithm of a factor on the side of each
+            patch.
+        target_sigma: standard deviation of the heatmap's targets, in pixels of the image as a scale sees it; 0 for
+            single pixels, as in the paper.
+        averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
+    """
+
+    optimizer: OptimizerName = "adam"
+    heatmap_rate: float = 1e-3
+    task_rate: float = 1e-3
+    warmup: int = 50
+    decay: float = 0.5
+    jitter: float = 0.03
+    size_jitter: float = 0.1
+    target_sigma: float = 1.0
+    averaging: float = 0.998
+
+    def __post_init__(self) -> None:
+        for name in ("heatmap_rate", "task_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is a learning rate above 0, not {getattr(self, name)}.")
+        for name in ("warmup", "jitter", "size_jitter", "target_sigma"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is not negative, as {getattr(self, name)} is.")
+        if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
+            raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")
+
+    def rate_factor(self, step: int, steps: int) -> float:
+        """Factor on the learning rates at a step (from 0) of a training of so many."""
+        return warm_cosine(step, steps, self.warmup, self.decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MistTrainingConfig(HeatmapTrainingConfig):
+    """Algorithm 1, which all tasks share.
+
+    Attributes:
         keypoint_step: "registration" slides the decoded patches to where they rebuild the image, and needs no further
             pass through a network; "gradient" is the paper's: plain gradient descent on the task loss.
         keypoint_rate: for "registration" the length of the moves of a batch, in pixels; for "gradient" the rate for the
@@ -156,49 +195,25 @@ class MistTrainingConfig:
             the task decoded.
         candidates: with "registration", peaks beside the K that are judged too; all become targets of the heatmap by
             what they are worth (see ``boxless.methods.mist.worth``).
-        jitter: with "registration", standard deviation of a shift of each patch off its peak, in sides of its box: the
-            task network sees objects off the middle, as it will where a peak is not quite right, and shows where.
-        size_jitter: with "registration" and several scales, standard deviation of the logarithm of a factor on the side
-            of each patch.
-        target_sigma: standard deviation of the heatmap's targets, in pixels of the image as a scale sees it; 0 for
-            single pixels, as in the paper.
         trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).
-        averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
     """
 
-    optimizer: OptimizerName = "adam"
-    heatmap_rate: float = 1e-3
-    task_rate: float = 1e-3
-    warmup: int = 50
-    decay: float = 0.5
     keypoint_step: Literal["registration", "gradient"] = "registration"
     keypoint_rate: float = 0.7
     keypoint_steps: int = 1
     task_first: bool = False
     candidates: int = 3
-    jitter: float = 0.03
-    size_jitter: float = 0.1
-    target_sigma: float = 1.0
     trust: float = 5.0
-    averaging: float = 0.998
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.keypoint_steps < 1:
             raise ValueError(f"keypoint_steps is at least 1, not {self.keypoint_steps}.")
         if self.task_first and self.keypoint_step == "registration":
             raise ValueError('task_first is a choice for keypoint_step "gradient" alone.')
-        for name in ("heatmap_rate", "task_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is a learning rate above 0, not {getattr(self, name)}.")
-        for name in ("warmup", "keypoint_rate", "candidates", "jitter", "size_jitter", "target_sigma", "trust"):
+        for name in ("keypoint_rate", "candidates", "trust"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is not negative, as {getattr(self, name)} is.")
-        if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
-            raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")
-
-    def rate_factor(self, step: int, steps: int) -> float:
-        """Factor on the learning rates at a step (from 0) of a training of so many."""
-        return warm_cosine(step, steps, self.warmup, self.decay)
 
 
 @dataclass(frozen=True, kw_only=True)
