@@ -118,6 +118,16 @@ class TestBoth:
         assert folder.images[0].truth.names == ["dog", "dog", "cat"]
         assert folder.images[0].truth.labels.tolist() == [2, 2, 1]
 
+    def test_names_with_blanks_have_underscores_in_the_table(self, tmp_path: Path) -> None:
+        image(tmp_path / "a.png")
+        table(tmp_path, "a.png,red_cell:2")
+        coco(tmp_path, {"a.png": [("red cell", [0, 0, 1, 1])]}, ["red cell"])
+        folder = read_folder(tmp_path)
+        assert folder.class_names == ("red cell",)
+        assert folder.images[0].labels == (0, 0)
+        assert folder.images[0].truth is not None
+        assert folder.images[0].truth.labels.tolist() == [0]
+
     def test_the_table_says_which_images_there_are(self, tmp_path: Path) -> None:
         for name in ("a.png", "images/b.png", "c.png"):
             image(tmp_path / name)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,7 +215,8 @@ def test_scenes_of_other_classes_are_refused() -> None:
         evaluate(Told({}), DataConfig(glyphs="digits"), images=2)
 
 
-def test_a_model_that_shrinks_its_images_is_measured_in_the_shrunk_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shrunk", [{"max_side": 44}, {"shrink": 1 / 3}])
+def test_a_model_that_shrinks_its_images_is_measured_in_the_shrunk_ones(shrunk: dict[str, Any], tmp_path: Path) -> None:
     """A spot in blocks of 3×3 pixels: found at the middle of its box, with a box as large."""
     image = spots([(20.0, 13.0)]).repeat_interleave(3, 1).repeat_interleave(3, 2)[0]
     Image.fromarray((image * 255).numpy().astype(np.uint8)).save(tmp_path / "spot.png")
@@ -224,7 +226,7 @@ def test_a_model_that_shrinks_its_images_is_measured_in_the_shrunk_ones(tmp_path
         "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "bbox": [61.5 - 12, 40.5 - 12, 24, 24]}],
     }
     (tmp_path / "coco.json").write_text(json.dumps(content))
-    result = evaluate(spotting_model(instances=1, max_side=44), tmp_path)
+    result = evaluate(spotting_model(instances=1, **shrunk), tmp_path)
     assert result.offsets is not None
     assert result.offsets.median_distance == pytest.approx(0.0, abs=1e-4)
     assert result.true[0].centers[0].tolist() == pytest.approx([20.0, 13.0], abs=1e-4)

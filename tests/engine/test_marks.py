@@ -12,6 +12,7 @@ def test_each_method_has_the_marks_of_its_own_paper() -> None:
     assert rebuilt.get("localization", Mark()) == Mark()
     assert marks(data, "tusk")["localization"] == Mark(0.999, 0.999)
     assert marks(data, "mcmil") == {}
+    assert marks(data, "supervised")["localization"] == Mark(0.996)
 
 
 def test_other_data_have_none() -> None:

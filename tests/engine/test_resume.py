@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from boxless.engine.checkpoints import read_checkpoint
+from boxless.engine.recipe import DataConfig
 from boxless.engine.records import read_metrics
 from boxless.engine.run import train
 from boxless.errors import BoxlessError
-from tests.engine.tiny import tiny_recipe
+from tests.engine.tiny import pictures, tiny_recipe
 
 TRAIN = """
 import sys
@@ -68,6 +70,21 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BoxlessError, match="--resume"):
         train(tiny_recipe(steps=2, seed=1), tmp_path, progress=False)
     assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_goes_on_by_the_recipe_that_it_was_begun_with_whatever_the_folder_holds_by_now(tmp_path: Path) -> None:
+    """Another K, or a class for background, would not fit its checkpoint."""
+    folder = pictures(tmp_path)
+    recipe = replace(
+        tiny_recipe(steps=2),
+        data=DataConfig(folder=str(folder), validation_share=0.5),
+        model={name: value for name, value in tiny_recipe().model.items() if name != "instances"} | {"object_size": 10},
+    )
+    assert train(recipe, tmp_path / "run", progress=False).config.instances == 2
+    (folder / "metadata.csv").write_text("file_name,labels\n0.png,a a a a\n1.png,b\n2.png,a b\n3.png,\n")
+    more = replace(recipe, run=replace(recipe.run, steps=4))
+    assert train(more, tmp_path / "run", resume=True, progress=False).config.instances == 2
+    assert int(read_checkpoint(tmp_path / "run" / "last.ckpt")["state_dict"]["step_count"]) == 4
 
 
 def test_max_time_stops_early_and_resume_goes_on(tmp_path: Path) -> None:

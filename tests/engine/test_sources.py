@@ -19,10 +19,12 @@ from boxless.engine.sources import (
     Images,
     Scenes,
     Source,
+    known_images,
     scenes_of_test_glyphs,
     training_sources,
 )
 from boxless.errors import BoxlessError
+from tests.engine.told import Told
 
 
 def scenes_of(**data: Any) -> tuple[Scenes, Scenes]:
@@ -359,3 +361,13 @@ def test_images_that_hold_nothing_are_known_to(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("file_name,labels\nwide.png,\ntall.png,\nlarge.png,a\n")
     source = images_of(tmp_path)
     assert source.batch(in_order(source, "wide.png", "tall.png")).labels.tolist() == [[-1], [-1]]
+
+
+def test_images_without_labels_are_nothing_to_compare_a_model_of_classes_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that names what it found without labels takes such a folder to train on, and no other way."""
+    monkeypatch.setattr(Told, "labels_are", "used")
+    (folder(tmp_path, boxes=False) / "metadata.csv").unlink()
+    with pytest.raises(BoxlessError, match="does not say what its images hold"):
+        known_images(Told({}), str(tmp_path))

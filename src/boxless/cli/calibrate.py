@@ -54,6 +54,7 @@ def run(arguments: Sequence[str]) -> int:
 def _source(detector: "Detector", model: str, recipe: Recipe | None, folder: str | None) -> "Source":
     """The images of the folder, or those that the model was validated on."""
     from boxless.engine.sources import known_images, training_sources
+    from boxless.methods.detector import shrink_of
 
     config = detector.config
     if folder is not None:
@@ -64,6 +65,7 @@ def _source(detector: "Detector", model: str, recipe: Recipe | None, folder: str
     if recipe is None:
         raise BoxlessError(f"What {model} learned from is not known; give images to calibrate it on, by --data FOLDER.")
     needed = detector.labels_are == "needed"
+    shrink = shrink_of(config)
     return training_sources(
-        recipe.data, recipe.run.seed, config.channels, config.max_side, labels_needed=needed, places=False
+        recipe.data, recipe.run.seed, config.channels, config.max_side, shrink, labels_needed=needed, places=False
     )[1]

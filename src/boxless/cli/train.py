@@ -140,7 +140,7 @@ def _resumed(out: Path, method: str, values: dict[str, Any]) -> Recipe:
         and _begun(saved if values.get("recipe") is None else base_recipe(values["recipe"]), values) != saved
     ):
         raise BoxlessError(
-            f"{out} was begun with other settings ({_difference(saved, wanted)}); leave them out to resume it, "
+            f"{out} was begun with other settings ({_difference(saved, wanted)}); leave all settings out to resume it, "
             "or train anew without --resume."
         )
     return saved

@@ -89,8 +89,8 @@ def read_folder(
     if not root.is_dir():
         raise BoxlessError(f"There is no folder {root}; check the name.")
     table = root / METADATA_FILE
-    rows = read_metadata(table, class_names) if table.is_file() else None
     coco = find_coco(root)
+    rows = read_metadata(table, class_names) if table.is_file() else None
     if rows is None and coco is None and not labels_needed:
         return Folder(root, (), [LabelledImage(path, (), None) for path in list_images([root])])
     if rows is None and coco is None:
@@ -104,7 +104,7 @@ def read_folder(
         raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; {advice}")
     truths = {} if coco is None else _truths(root, coco, among=None if rows is None else {row.path for row in rows})
     if rows is not None:
-        counts: dict[Path, Counter[str]] = {row.path: row.counts for row in rows}
+        counts = {row.path: row.counts if coco is None else _as_in_coco(row.counts, coco) for row in rows}
     else:
         counts = {path: Counter(truth.names) for path, truth in truths.items()}
     attributes = {} if coco is None else coco.attributes
@@ -173,6 +173,12 @@ def split(folder: Folder, validation_share: float, seed: int) -> tuple[Folder, F
     )
     train, validation = (replace(folder, images=images) for images in parts)
     return train, validation
+
+
+def _as_in_coco(counts: Counter[str], coco: CocoFile) -> Counter[str]:
+    """Counts by class name; with blanks in names, not underscores, where the COCO file has such."""
+    joined = {name.replace(" ", "_"): name for name in coco.class_names if " " in name}
+    return Counter({joined.get(name, name): count for name, count in counts.items()})
 
 
 def _truths(root: Path, coco: CocoFile, among: set[Path] | None) -> dict[Path, Instances]:

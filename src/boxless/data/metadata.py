@@ -1,8 +1,8 @@
 """A user's ``metadata.csv``: which labels each image has.
 
 The table has the columns ``file_name``, relative to the table's folder, and ``labels``; others are passed over.
-Labels are class names separated by blanks, "3 3 7", or with counts, "cell:12 debris:3"; empty for none. A class of a
-model whose name has blanks, from a COCO file, is written with underscores: red_cell.
+Labels are class names separated by blanks, "3 3 7", or with counts, "cell:12 debris:3"; empty for none. A class whose
+name has blanks, of a model or of the COCO file beside the table, is written with underscores: red_cell.
 """
 
 import csv

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from boxless.data.batch import Batch
 from boxless.engine.loaders import evaluation_loader
-from boxless.engine.sources import Images, Source
+from boxless.engine.sources import Images, Source, seen_by
 from boxless.image_progress import ImageProgress
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
@@ -28,6 +28,13 @@ def calibrate(detector: Detector, source: Source, progress: bool = False, scores
         scores: first let the detector measure its scores on these images anew, see ``Detector.measure_scores``.
     """
     source = source.without_places() if isinstance(source, Images) else source
+    with seen_by(detector, source):
+        found = _calibrated(detector, source, progress, scores)
+    detector.calibrated_threshold = found.threshold
+    return found
+
+
+def _calibrated(detector: Detector, source: Source, progress: bool, scores: bool) -> CountThreshold:
     if scores:
         with ImageProgress("measuring scores", len(source), shown=progress) as watched:
             detector.measure_scores(_watched(source, watched))
@@ -38,9 +45,7 @@ def calibrate(detector: Detector, source: Source, progress: bool = False, scores
             candidates += detector.detect(batch.unpadded(), threshold=0.0)
             counts.append(_known_counts(detector, batch))
             watched.advance(len(batch.images))
-    found = best_count_threshold(candidates, torch.cat(counts).numpy().astype(np.int64))
-    detector.calibrated_threshold = found.threshold
-    return found
+    return best_count_threshold(candidates, torch.cat(counts).numpy().astype(np.int64))
 
 
 def _watched(source: Source, progress: ImageProgress) -> Iterator[Tensor]:

@@ -20,7 +20,7 @@ from boxless.plain import from_plain
 
 OF_THE_DATA = (
     *("instances", "background", "varying", "prototypes", "channels", "signed"),
-    *("object_size", "max_side", "shrink", "kernel_size"),
+    *("object_size", "max_side", "shrink", "kernel_size", "softmax_size", "suppression_size", "border"),
 )
 """Settings of a model that a recipe makes for its own data."""
 

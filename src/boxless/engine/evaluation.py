@@ -11,7 +11,7 @@ from torch import Tensor
 
 from boxless.engine.loaders import evaluation_loader
 from boxless.engine.recipe import DataConfig
-from boxless.engine.sources import Images, Scenes, Source, known_images, scenes_of_test_glyphs
+from boxless.engine.sources import Images, Scenes, Source, known_images, scenes_of_test_glyphs, seen_by
 from boxless.engine.truth import of_one_class, the_only_class, truths_for
 from boxless.engine.without_learning import grey_error_sums, one_in_the_middle
 from boxless.errors import BoxlessError
@@ -192,7 +192,7 @@ def evaluate(
     places_known, seconds, squared_errors, grey_errors, ari = True, 0.0, np.zeros(2), np.zeros(2), np.zeros(2)
     class_names = source.class_names if detector.knows_classes else the_only_class(detector.config.class_names)
     counted = None if detector.calibrated_threshold is None else counting_sums([], [], len(class_names))
-    with ImageProgress("evaluating", len(source), shown=progress) as watched:
+    with seen_by(detector, source), ImageProgress("evaluating", len(source), shown=progress) as watched:
         for batch in evaluation_loader(source):
             truth = truths_for(detector, batch, class_names)
             places_known &= batch.centers is not None

@@ -27,8 +27,12 @@ def marks(data: DataConfig, method: str) -> dict[str, Mark]:
     if method not in TABLE_OF:
         return {}
     table = TABLES[TABLE_OF[method]]
+    ending = "-supervised" if method == "supervised" else ""
     for row in table.rows:
-        if data == DataConfig(layout=row.key, train_size=data.train_size, validation_size=data.validation_size):
+        layout = row.key.removesuffix(ending)
+        if row.key == layout + ending and data == DataConfig(
+            layout=layout, train_size=data.train_size, validation_size=data.validation_size
+        ):
             pairs = zip_longest(row.paper or (), row.goal or ())
             return {name: Mark(*pair) for name, pair in zip(table.measures, pairs, strict=False)}
     return {}

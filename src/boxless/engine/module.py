@@ -110,7 +110,12 @@ class TrainingModule(L.LightningModule):
         self._places_known, self._labels_known = True, False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Detect with the trained model, in eval mode, and compare."""
+        """Validate the trained model, in eval mode."""
+        with self.trained_model.images_shrunk_already():
+            self.validate(batch)
+
+    def validate(self, batch: Batch) -> None:
+        """Detect and compare."""
         images = batch.unpadded()
         found: list[Instances] = self.trained_model.detect(images)
         names = self.trained_model.config.class_names

@@ -60,7 +60,8 @@ def train(
         recipe: a recipe, its name, or a YAML file. How many objects an image holds, its colours and the like are
             taken from the data where it leaves them open, see ``boxless.engine.defaults``.
         out: the run directory; must not hold a run yet, unless ``resume``.
-        resume: go on where the run stopped, to the same end, to the bit on one machine.
+        resume: go on where the run stopped, to the same end, to the bit on one machine; by the recipe that it was
+            begun with, to the end of this one if that is later.
         max_time: stop after so many seconds, at the end of an epoch; ``resume`` goes on.
         devices: processes (on a CPU) or GPUs.
         progress: show it.
@@ -72,10 +73,20 @@ def train(
         BoxlessError: the recipe, the data or the directory are not usable.
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
-    recipe, told = completed(recipe)
-    if told:
-        logging.getLogger("boxless").info("settings by the data: %s", "; ".join(told))
-    return train_and_keep_data(recipe, Path(out), resume, max_time, devices, progress).detector
+    out = Path(out)
+    if resume and (out / RECIPE_FILE).is_file():
+        recipe = longer(read_recipe(out / RECIPE_FILE), recipe.run.steps)
+        write_recipe(out / RECIPE_FILE, recipe)
+    else:
+        recipe, told = completed(recipe)
+        if told:
+            logging.getLogger("boxless").info("settings by the data: %s", "; ".join(told))
+    return train_and_keep_data(recipe, out, resume, max_time, devices, progress).detector
+
+
+def longer(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe with so many steps, if it has fewer."""
+    return replace(recipe, run=replace(recipe.run, steps=max(recipe.run.steps, steps)))
 
 
 class Trained(NamedTuple):

@@ -1,5 +1,6 @@
 """Where batches come from: scenes or a folder, always by index, the same batch for the same step."""
 
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from typing import Protocol
@@ -232,16 +233,23 @@ def first(source: Source, number: int) -> Source:
     return source
 
 
+def seen_by(detector: Detector, source: Source | None) -> AbstractContextManager[None]:
+    """Within, the detector takes the images of a source: those of a folder are shrunk for it, and scenes are not."""
+    return detector.images_shrunk_already() if isinstance(source, Images) else nullcontext()
+
+
 def known_images(detector: Detector, folder: str, progress: bool = False) -> tuple[Images, list[str]]:
     """The images of a folder whose objects are known, to compare a detector with; a sentence for each that is broken.
 
     Raises:
-        BoxlessError: the folder is not usable, or none of its images is.
+        BoxlessError: the folder is not usable, none of its images is, or it names no class of a model that knows some.
     """
     classes = detector.config.class_names if detector.knows_classes else None
     known, problems = check_images(read_folder(folder, classes, detector.labels_are == "needed"), progress)
     if not known.images:
         raise BoxlessError(f"No image of {known.root} can be read; the first: {(problems or ['there is none'])[0]}")
+    if detector.knows_classes and not known.class_names:
+        raise BoxlessError(f"{known.root} does not say what its images hold; add metadata.csv or a COCO file.")
     config = detector.config
     return Images(known, config.channels, config.max_side, places=True, shrink=shrink_of(config)), problems
 

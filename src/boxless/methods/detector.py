@@ -5,7 +5,8 @@ that counts best) and ``model.safetensors``. Both are data: no import path in th
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import prod
 from numbers import Integral
@@ -61,6 +62,21 @@ class Detector(nn.Module):
     learns_from_counts: ClassVar[bool] = False  # then these choose the ``calibrated_threshold`` too
     config: Any
     calibrated_threshold: float | None = None
+    _shrunk_already = False
+
+    @property
+    def shrink(self) -> float:
+        """Factor on the sides of the images that are given, at most 1."""
+        return 1.0 if self._shrunk_already else shrink_of(self.config)
+
+    @contextmanager
+    def images_shrunk_already(self) -> Iterator[None]:
+        """Within, images are those of a source that has shrunk them for this model, and stay as they are."""
+        before, self._shrunk_already = self._shrunk_already, True
+        try:
+            yield
+        finally:
+            self._shrunk_already = before
 
     @property
     def knows_classes(self) -> bool:
@@ -186,7 +202,7 @@ class Detector(nn.Module):
 
         for index, image in enumerate(images):
             original = to_tensor(image, self.config.channels)
-            tensor, scale = fit(original, self.config.max_side, shrink_of(self.config))
+            tensor, scale = fit(original, self.config.max_side, self.shrink)
             shape = tuple(tensor.shape)
             waiting.setdefault(shape, []).append((index, tensor, scale, (original.shape[1], original.shape[2])))
             if len(waiting[shape]) == batch_size:

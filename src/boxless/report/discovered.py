@@ -12,7 +12,7 @@ from boxless.data.images import to_tensor
 from boxless.data.resize import fitted_size
 from boxless.engine.evaluation import Evaluation
 from boxless.instances import Instances
-from boxless.methods.detector import Detector, shrink_of
+from boxless.methods.detector import Detector
 from boxless.methods.tusk.alone import layers_alone, prototypes_alone
 from boxless.methods.tusk.landmarks import LandmarkEvaluation
 from boxless.methods.tusk.model import Tusk
@@ -57,7 +57,7 @@ def kinds_of(evaluation: Evaluation, detector: Detector) -> Kinds | None:
 def _seen_size(found: list[Instances], detector: Detector) -> tuple[int, int]:
     """Height and width of the first image as the network saw it, at most ``MOST_SIDE``: it decodes what it knows."""
     size = next((one.image_size for one in found if one.image_size is not None), (MOST_SIDE, MOST_SIDE))
-    return fitted_size(fitted_size(size, detector.config.max_side, shrink_of(detector.config)), MOST_SIDE)
+    return fitted_size(fitted_size(size, detector.config.max_side, detector.shrink), MOST_SIDE)
 
 
 def _middle(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -97,7 +97,7 @@ def layers_of(detector: Detector, image: Tensor) -> Layers | None:
     if not isinstance(detector, Tusk) or not detector.config.masks:
         return None
     size = (image.shape[1], image.shape[2])
-    if fitted_size(size, detector.config.max_side, shrink_of(detector.config)) != size:
+    if fitted_size(size, detector.config.max_side, detector.shrink) != size:
         return None
     alone = layers_alone(detector, image)
     return None if alone.alphas is None else Layers(alone.images, alone.alphas)

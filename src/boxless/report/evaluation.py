@@ -11,7 +11,7 @@ from torch import Tensor
 
 from boxless.engine.evaluation import Evaluation
 from boxless.engine.marks import Mark
-from boxless.engine.sources import Images, Source
+from boxless.engine.sources import Images, Source, seen_by
 from boxless.hardware import autocast
 from boxless.instances import Instances
 from boxless.methods.detector import Detector
@@ -198,24 +198,25 @@ def report_of(
     """
     one_class = has_one_class(evaluation)
     offsets = evaluation.offsets
-    return Report(
-        title=title,
-        summary=summary,
-        metrics=metric_rows(evaluation, marks, without=OF_COUNTING),
-        counting=evaluation.counting,
-        counted=evaluation.counted,
-        threshold=evaluation.calibrated_threshold,
-        examples=examples(evaluation, detector, telling(evaluation, pictures)),
-        readings=readings(evaluation, detector, 2 * pictures),
-        confusion=None if one_class else evaluation.confusion,
-        class_names=evaluation.class_names,
-        offsets=replace(offsets, by_class={}) if one_class and offsets is not None else offsets,
-        kinds=kinds_of(evaluation, detector),
-        landmarks=landmarks,
-        curves=curves,
-        settings=settings,
-        problems=evaluation.problems,
-    )
+    with seen_by(detector, evaluation.source):
+        return Report(
+            title=title,
+            summary=summary,
+            metrics=metric_rows(evaluation, marks, without=OF_COUNTING),
+            counting=evaluation.counting,
+            counted=evaluation.counted,
+            threshold=evaluation.calibrated_threshold,
+            examples=examples(evaluation, detector, telling(evaluation, pictures)),
+            readings=readings(evaluation, detector, 2 * pictures),
+            confusion=None if one_class else evaluation.confusion,
+            class_names=evaluation.class_names,
+            offsets=replace(offsets, by_class={}) if one_class and offsets is not None else offsets,
+            kinds=kinds_of(evaluation, detector),
+            landmarks=landmarks,
+            curves=curves,
+            settings=settings,
+            problems=evaluation.problems,
+        )
 
 
 def _image(source: Source, index: int) -> Tensor:

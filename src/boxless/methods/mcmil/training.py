@@ -95,12 +95,12 @@ class McmilTraining(TrainingModule):
         within = self.model.places_within(batch.extents, batch.images)
         return (rows >= within[:, :1])[:, :, None] | (columns >= within[:, 1:])[:, None, :]
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validate(self, batch: Batch) -> None:
         """As for every method, and whether the set of classes of each image is right, which is what was learned.
 
         A map of one softmax says which classes are likelier, and not how many are there: it is told the number.
         """
-        super().validation_step(batch, batch_idx)
+        super().validate(batch)
         present = batch.counts(len(self.model.config.class_names)) > 0
         images = batch.unpadded()
         found = (

@@ -36,7 +36,8 @@ def calibrate(model: Tusk, batches: Sequence[Batch], settings: TuskTrainingConfi
     if settings.centered_boxes and not model.config.masks:
         model.offset_of.copy_(offsets_of(_content_sums(model, batches)))
     k = model.config.instances
-    detected = [one for batch in batches for one in model.detect(batch.unpadded(), k=k)]
+    with model.images_shrunk_already():
+        detected = [one for batch in batches for one in model.detect(batch.unpadded(), k=k)]
     if model.config.varying:
         scores, drawn = _all_scores(detected, k, model.center.device)
         model.calibrated_threshold = score_of_drawn(scores, drawn) if model.config.masks else least_score(scores)

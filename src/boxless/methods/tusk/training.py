@@ -335,9 +335,9 @@ class TuskTraining(TrainingModule):
             self.model.class_of.copy_(self.trained_model.class_of)
             self.model.offset_of.copy_(self.trained_model.offset_of)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validate(self, batch: Batch) -> None:
         """As for every method, and what encoder and decoder minimise on an image by itself."""
-        super().validation_step(batch, batch_idx)
+        super().validate(batch)
         model, images, seen = self.trained_model, batch.images, seen_of(batch)[:, 0]
         found = model.extract(model.encode(images), model.config.instances, seen)
         descriptors = model.described(found.features)
