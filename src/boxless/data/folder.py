@@ -178,7 +178,7 @@ def split(folder: Folder, validation_share: float, seed: int) -> tuple[Folder, F
 def _as_in_coco(counts: Counter[str], coco: CocoFile) -> Counter[str]:
     """Counts by class name; with blanks in names, not underscores, where the COCO file has such."""
     joined = {name.replace(" ", "_"): name for name in coco.class_names if " " in name}
-    return Counter({joined.get(name, name): count for name, count in counts.items()})
+    return Counter({name if name in coco.class_names else joined.get(name, name): n for name, n in counts.items()})
 
 
 def _truths(root: Path, coco: CocoFile, among: set[Path] | None) -> dict[Path, Instances]:

@@ -75,8 +75,9 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     out = Path(out)
     if resume and (out / RECIPE_FILE).is_file():
-        recipe = longer(read_recipe(out / RECIPE_FILE), recipe.run.steps)
-        write_recipe(out / RECIPE_FILE, recipe)
+        recipe = _longer(read_recipe(out / RECIPE_FILE), recipe.run.steps)
+        if not is_other_rank():
+            write_recipe(out / RECIPE_FILE, recipe)
     else:
         recipe, told = completed(recipe)
         if told:
@@ -84,7 +85,7 @@ def train(
     return train_and_keep_data(recipe, out, resume, max_time, devices, progress).detector
 
 
-def longer(recipe: Recipe, steps: int) -> Recipe:
+def _longer(recipe: Recipe, steps: int) -> Recipe:
     """The recipe with so many steps, if it has fewer."""
     return replace(recipe, run=replace(recipe.run, steps=max(recipe.run.steps, steps)))
 
