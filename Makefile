@@ -1,5 +1,5 @@
 # make demo | test | lint | bench | results: each makes .venv and installs what it needs first.
-# Needs Python 3.11 to 3.13, pip and make. PYTHON=python3.12 takes another Python.
+# Needs Python 3.11 to 3.13 with venv (Debian, Ubuntu: python3-venv) and make. PYTHON=python3.12 takes another Python.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		|| { echo "boxless needs Python 3.11 to 3.13; name one, as in: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "making .venv: some minutes, once"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@$(PIP) $(TORCH)
 	@$(PIP) --editable '.[dev]'
 	@touch $@

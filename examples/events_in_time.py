@@ -50,7 +50,7 @@ def recordings(number: int, generator: torch.Generator) -> tuple[Tensor, list[li
 
 
 def network() -> nn.Sequential:
-    """(B, 1, T) to (B, kinds and background, T / STRIDE): a place sees 81 samples."""
+    """(B, 1, T) to (B, kinds and background, T / STRIDE): a place sees 89 samples."""
     return nn.Sequential(
         nn.Conv1d(1, 32, 9, stride=2, padding=4),
         nn.LeakyReLU(0.1),

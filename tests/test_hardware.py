@@ -1,4 +1,6 @@
 import shutil
+import sysconfig
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,7 +43,18 @@ def test_without_a_gpu_it_can_nothing() -> None:
     assert has_bf16("mps") is False
 
 
-def test_a_processor_needs_a_compiler_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_to_compile_python_has_headers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They are a package of their own on Debian and Ubuntu, where a compiler may well be without them."""
+    monkeypatch.setattr(shutil, "which", lambda name: f"/a/{name}")
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    assert not can_compile("cpu")
+    (tmp_path / "Python.h").touch()
+    assert can_compile("cpu")
+
+
+def test_a_processor_needs_a_compiler_to_compile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert not can_compile("cpu")
     monkeypatch.setattr(shutil, "which", lambda name: "/a/clang++" if name == "clang++" else None)

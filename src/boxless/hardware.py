@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import sysconfig
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -26,10 +27,11 @@ def autocast(device: str, enabled: bool = True) -> AbstractContextManager[object
 
 
 def can_compile(device: str) -> bool:
-    """Whether ``torch.compile`` has what it needs: a C++ compiler for the CPU, Triton for a GPU."""
-    if device == "cpu":
-        return any(shutil.which(compiler) for compiler in ("g++", "clang++", "c++"))
-    return device == "cuda" and torch.utils._triton.has_triton()
+    """Whether ``torch.compile`` has what it needs: Python's headers and a C++ compiler, and Triton for a GPU."""
+    headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    if not headers or not any(shutil.which(compiler) for compiler in ("g++", "clang++", "c++")):
+        return False
+    return device == "cpu" or (device == "cuda" and torch.utils._triton.has_triton())
 
 
 def machine() -> str:

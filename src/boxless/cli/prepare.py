@@ -25,8 +25,9 @@ SETS = (
 )
 DESCRIPTION = f"""\
 Write a public set of images as folders that train and evaluate read, cropped and parted as the papers do. SET is one of
-{", ".join(SETS)}. SOURCE is the folder in which it lies as it is released; where it is had and under which licence is
-told where it is not there. yolo is any set in that format, a user's own too. Parts that are written already stay."""
+{", ".join(SETS)}. SOURCE is the folder in which it lies as it is released (of svhn: train and test, in a folder full);
+where it is had and under which licence is told where it is not there. yolo is any set in that format, a user's own too.
+Parts that are written already stay."""
 
 
 def run(arguments: Sequence[str]) -> int:

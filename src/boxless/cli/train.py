@@ -85,7 +85,9 @@ def _parser(method: str) -> ArgumentParser:
     )
     parser.add_argument("--max-time", type=str, help="stop in time, as 30m or 1h30m; --resume goes on")
     parser.add_argument("--devices", type=int, default=1, help="GPUs, or processes on a CPU")
-    parser.add_argument("--config", type=str, help="a YAML file with settings that go before those of the recipe")
+    parser.add_argument(
+        "--config", type=str, help="a YAML file of settings that replace the recipe's; single options replace both"
+    )
     add_settings(parser, method)
     return parser
 

@@ -228,7 +228,7 @@ def _trainer(
     if max_time is not None:
         callbacks.append(StopInTime(max_time))
     return L.Trainer(
-        accelerator="auto",
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",  # Apple's has no float64, which losses compute in
         devices=devices,
         strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision="bf16-mixed" if bf16 else "32-true",

@@ -154,7 +154,9 @@ class Detector(nn.Module):
         if threshold == "auto":
             if self.calibrated_threshold is None:
                 cure = ", or go on with boxless train --resume --out RUN" if self.learns_from_counts else ""
-                raise BoxlessError(f"This model has no threshold of its own; give a score in [0, 1]{cure}.")
+                raise BoxlessError(
+                    f"This model has no threshold of its own; give a score in [0, 1], or leave it out{cure}."
+                )
             return self.calibrated_threshold
         if threshold is not None and (isinstance(threshold, str) or not 0 <= threshold <= 1):
             raise BoxlessError(f'threshold is a score in [0, 1] or "auto", not {threshold}.')

@@ -86,7 +86,7 @@ class SqueezeNet(nn.Module):
         if "BOXLESS_DATA" not in os.environ or not path.is_file():
             raise BoxlessError(
                 f"SqueezeNet's weights are not there: put {WEIGHTS_FILE} into the folder that the variable "
-                "BOXLESS_DATA names, or train with pretrained: false."
+                "BOXLESS_DATA names, or train with --training.pretrained false."
             )
         wanted = self.state_dict()
         try:
