@@ -115,3 +115,18 @@ def test_scores_of_padded_images_have_a_gradient_to_the_weights_and_none_from_th
     assert not images.grad[0, :, :, 9:].any()
     assert not images.grad[1, :, 7:].any()
     assert all(parameter.grad is not None for parameter in network.blocks.parameters())
+
+
+def test_padding_has_no_part_in_what_the_input_is_normalised_by() -> None:
+    """Black beside bright images would be most of the spread."""
+    network = net(channels=8).train()
+    extents = torch.tensor([[9, 20], [17, 11]])
+    images = torch.zeros(2, 1, 17, 20)
+    for image, (height, width) in zip(images, extents.tolist(), strict=True):
+        image[:, :height, :width] = 0.8 + 0.05 * torch.randn(1, height, width)
+    network.normalise.momentum = 1.0
+    network(images, extents)
+    assert network.normalise.running_mean is not None
+    assert network.normalise.running_var is not None
+    assert abs(network.normalise.running_mean.item() - 0.8) < 0.03
+    assert network.normalise.running_var.item() < 0.01

@@ -32,6 +32,13 @@ class Batch:
         counts = torch.zeros(len(self.labels), classes, device=self.labels.device)
         return counts.scatter_add_(1, self.labels.clamp_min(0), present.float())
 
+    @property
+    def enlargement(self) -> Tensor | float:
+        """(B,) how many times its own area the padding makes of an image; 1 where there is none."""
+        if self.extents is None:
+            return 1.0
+        return self.images.shape[2] * self.images.shape[3] / self.extents.prod(dim=1)
+
     def unpadded(self) -> list[Tensor]:
         """Each image (C, H, W) in its own size."""
         if self.extents is None:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from boxless.nets.residual import ResidualBlock
 from boxless.ops.layout import channels_last
+from boxless.ops.padding import repeat_edges
 
 
 class HeatmapNet(nn.Module):
@@ -38,7 +39,7 @@ class HeatmapNet(nn.Module):
         """
         if extents is None:
             return self._scores(self.normalise(self._padded(images)))
-        normalised = self.normalise(images)
+        normalised = self.normalise(repeat_edges(images, extents))  # whose statistics no padding has a part in
         scores = images.new_zeros((len(images), 1, *images.shape[2:]))
         sizes, group = extents.long().unique(dim=0, return_inverse=True)
         for number, (height, width) in enumerate(sizes.tolist()):

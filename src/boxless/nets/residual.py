@@ -46,7 +46,7 @@ def _group_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     together = 32 // channels
     if together <= 2 or width % together or not x.is_contiguous(memory_format=torch.channels_last):
         return F.group_norm(x, 1, weight, bias, eps)
-    wide = x.permute(0, 2, 3, 1).reshape(batch, height, width // together, -1).permute(0, 3, 1, 2)
+    wide = x.permute(0, 2, 3, 1).reshape(batch, height, width // together, together * channels).permute(0, 3, 1, 2)
     wide = F.group_norm(wide, 1, weight.repeat(together), bias.repeat(together), eps)
     return wide.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 

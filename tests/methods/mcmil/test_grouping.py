@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from boxless.methods.mcmil import grouping
 from boxless.methods.mcmil.grouping import group
 
 Spot = tuple[int, int, int, float]  # class, x, y, probability
@@ -108,3 +109,24 @@ def test_images_of_a_batch_keep_their_own() -> None:
     together = group(torch.cat((first, second, first[:, [1, 0, 2, 3]])), half=2, lowest=0.5)
     assert [found.labels.tolist() for found in together] == [[1, 0], [2], [0, 1]]
     torch.testing.assert_close(together[1].places, group(second, half=2, lowest=0.5)[0].places)
+
+
+@pytest.mark.parametrize("lowest", [0.5, 0.0])
+def test_what_is_hardly_anything_makes_no_sure_thing_larger(lowest: float) -> None:
+    """Background has maxima too, and no dip between them and an object: without a threshold they are instances."""
+    p = probabilities((0, 10, 5, 0.9), (0, 24, 14, 0.9))
+    noise = 1e-5 * torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(0))
+    p[0, :-1] += noise
+    p[0, -1] -= noise.sum(0)
+    (found,) = group(p, half=2, lowest=lowest)
+    assert found.places[:2].round().tolist() == [[10, 5], [24, 14]]
+    assert found.extents[:2].tolist() == [[0, 0], [0, 0]]
+    assert (len(found.scores) == 2) == (lowest == 0.5)
+
+
+def test_many_instances_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = block((3, 28), (10, 13), 0.5, 0)
+    (whole,) = group(p, half=2, lowest=0.5)
+    monkeypatch.setattr(grouping, "POINTS_AT_ONCE", 1)
+    (parts,) = group(p, half=2, lowest=0.5)
+    assert all(torch.equal(*pair) for pair in zip(whole, parts, strict=True))

@@ -325,3 +325,17 @@ def test_a_training_with_background_learns_from_images_with_fewer_objects() -> N
     trained(training, [batch] * 40)
     after = training.task(batch, training._detect(batch, training._responses(batch), 0)).doubt.mean()
     assert after < 0.5 * before
+
+
+def test_the_losses_of_an_image_are_those_that_it_has_beside_smaller_ones() -> None:
+    """Means over its own pixels, not over the padding as well."""
+    training = MistClassifierTraining(model(), REGISTRATION, 1, compile=False)
+    training.note = lambda name, values: None  # type: ignore[method-assign]
+    batch = batches(1, size=2)[0]
+    wide = replace(batch, images=F.pad(batch.images, (0, 80, 0, 40)), extents=torch.tensor([[56, 60]] * 2))
+    keypoints = Keypoints(torch.tensor([[[20.0, 20.0], [35.0, 30.0], [40.0, 20.0]]] * 2), torch.full((2, K), 20.0))
+    responses = torch.rand(2, 1, 56, 60)
+    alone, beside = (training.task(one, keypoints).terms["reconstruction"] for one in (batch, wide))
+    torch.testing.assert_close(beside, alone)
+    alone = training._heatmap_fit(batch, responses, keypoints, None)
+    torch.testing.assert_close(training._heatmap_fit(wide, F.pad(responses, (0, 80, 0, 40)), keypoints, None), alone)

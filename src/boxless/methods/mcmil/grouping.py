@@ -19,6 +19,8 @@ from boxless.ops.blur import gaussian_blur
 from boxless.ops.heatmap import suppress_non_maxima
 
 ALMOST_ONE = 1 - 1e-7
+SURE = 0.5  # score of what may be a part of something large; what is likely nothing may be all around it
+POINTS_AT_ONCE = 2**22  # of lines between maxima
 DIP = 0.7  # two maxima are two things where the lowest mass between them is below this share of the lower one
 
 
@@ -63,21 +65,21 @@ def group(probabilities: Tensor, half: int, lowest: float) -> list[Groups]:
 
 
 def _without_dips(mass: Tensor, peaks: Tensor, groups: Groups) -> Groups:
-    """The instances of one image, those with no dip between them as one, which has the score of the surest.
+    """The instances of one image, sure ones with no dip between them as one, which has the score of the surest.
 
     Args:
         mass: (C, M, N).
         peaks: (N, 3) class, row and column of each instance.
         groups: of them, surest first.
     """
-    first, second = torch.triu(peaks[:, None, 0] == peaks[None, :, 0], diagonal=1).nonzero(as_tuple=True)
+    sure = int((groups.scores >= SURE).sum())  # the first of them
+    of_one_class = peaks[:sure, None, 0] == peaks[None, :sure, 0]
+    first, second = torch.triu(of_one_class, diagonal=1).nonzero(as_tuple=True)
     if len(first) == 0:
         return groups
-    along = torch.linspace(0, 1, max(mass.shape[1:]), device=mass.device)[:, None]
-    start, end = peaks[first, None, 1:], peaks[second, None, 1:]
-    rows, columns = (start + along * (end - start)).round().long().unbind(-1)  # (pairs, points)
-    between = mass[peaks[first, None, 0], rows, columns]
-    joined = between.amin(1) >= DIP * torch.minimum(between[:, 0], between[:, -1])
+    pairs = max(1, POINTS_AT_ONCE // max(mass.shape[1:]))
+    parts = zip(first.split(pairs), second.split(pairs), strict=True)
+    joined = torch.cat([_no_dip(mass, peaks[one], peaks[other]) for one, other in parts])
     leader = torch.arange(len(peaks), device=mass.device)
     leader = leader.scatter_reduce(0, second[joined], first[joined], "amin")
     while not torch.equal(leader, leader[leader]):
@@ -89,6 +91,15 @@ def _without_dips(mass: Tensor, peaks: Tensor, groups: Groups) -> Groups:
     sums = ends.new_zeros(len(kept), 3).index_add_(0, member, torch.cat((groups.places * weights, weights), dim=1))
     reach = ends.new_full((len(kept), 4), -torch.inf).scatter_reduce_(0, index.expand(-1, 4), ends, "amax")
     return Groups(sums[:, :2] / sums[:, 2:], reach[:, :2] + reach[:, 2:], groups.labels[kept], groups.scores[kept])
+
+
+def _no_dip(mass: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Whether the mass (C, M, N) nowhere dips on the line between two peaks (P, 3), class, row, column: (P,)."""
+    along = torch.linspace(0, 1, max(mass.shape[1:]), device=mass.device)[:, None]
+    start, end = first[:, None, 1:], second[:, None, 1:]
+    rows, columns = (start + along * (end - start)).round().long().unbind(-1)  # (pairs, points)
+    between = mass[first[:, None, 0], rows, columns]
+    return between.amin(1) >= DIP * torch.minimum(between[:, 0], between[:, -1])
 
 
 def _windows(classes: Tensor, half: int, peaks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

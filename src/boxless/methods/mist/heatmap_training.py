@@ -109,13 +109,13 @@ class HeatmapTraining(TrainingModule):
         """η ← a step down a loss ()."""
         self.descend(self._all_optimizers()[self._number_of_task :], loss)
 
-    def _heatmap_fit(self, responses: Tensor, keypoints: Keypoints, heights: Tensor | None) -> Tensor:
+    def _heatmap_fit(self, batch: Batch, responses: Tensor, keypoints: Keypoints, heights: Tensor | None) -> Tensor:
         """‖G({x_k}) − H_η(I)‖² of each sample, (B,)."""
         scales = self.model.scale_sides(responses) if self._several_scales else None
         sides = keypoints.sides if self._several_scales else None
         size = (responses.shape[2], responses.shape[3])
         target = lift(keypoints.centers, sides, scales, size, self._target_sigma(responses), heights)
-        fit = heatmap_loss(responses, target)
+        fit = batch.enlargement * heatmap_loss(responses, target)
         self.note("loss/heatmap", fit)
         return fit
 

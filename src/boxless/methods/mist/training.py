@@ -73,7 +73,7 @@ class MistTraining(HeatmapTraining):
                 keypoints = self._step_keypoints(batch, keypoints)
             if not self.settings.task_first:
                 task = self._step_task(batch, keypoints)
-        self._step_heatmap(responses.sharp, keypoints, heights, task.doubt.detach())
+        self._step_heatmap(batch, responses.sharp, keypoints, heights, task.doubt.detach())
         self.finish_step()
 
     def _detect(self, batch: Batch, responses: Responses, more: int) -> Keypoints:
@@ -139,9 +139,11 @@ class MistTraining(HeatmapTraining):
         self.note("keypoints/growth", growth.abs())
         return Keypoints(centers, (before.sides + growth).clamp(limits[0], limits[-1]))
 
-    def _step_heatmap(self, responses: Tensor, keypoints: Keypoints, heights: Tensor | None, doubt: Tensor) -> None:
+    def _step_heatmap(
+        self, batch: Batch, responses: Tensor, keypoints: Keypoints, heights: Tensor | None, doubt: Tensor
+    ) -> None:
         """η ← a step on ‖G({x_k}) − H_η(I)‖², each sample trusted by its task loss."""
-        trusted = torch.exp(-self.settings.trust * doubt) * self._heatmap_fit(responses, keypoints, heights)
+        trusted = torch.exp(-self.settings.trust * doubt) * self._heatmap_fit(batch, responses, keypoints, heights)
         self._step_heatmap_network(trusted.mean())
 
 

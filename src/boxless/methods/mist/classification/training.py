@@ -82,6 +82,6 @@ class MistClassifierTraining(MistTraining):
         patches = self.decoder(features).float().unflatten(0, keypoints.sides.shape)
         image_size = (batch.images.shape[2], batch.images.shape[3])
         synthesis = synthesize(patches[:, :k], keypoints.first(k), image_size)
-        reconstruction = image_loss(synthesis, foreground_of(batch))
+        reconstruction = batch.enlargement * image_loss(synthesis, foreground_of(batch))
         total = classification + self.settings.reconstruction * reconstruction
         return Task(total, classification, terms | {"reconstruction": reconstruction}, patches, synthesis)

@@ -41,5 +41,5 @@ class MistReconstructorTraining(MistTraining):
         patches = patches.unflatten(0, keypoints.sides.shape)
         image_size = (batch.images.shape[2], batch.images.shape[3])
         synthesis = synthesize(patches[:, :k], keypoints.first(k), image_size)
-        loss = image_loss(synthesis, foreground_of(batch))
+        loss = batch.enlargement * image_loss(synthesis, foreground_of(batch))
         return Task(loss, loss, {"reconstruction": loss}, patches, synthesis)

@@ -55,7 +55,7 @@ class SupervisedTraining(HeatmapTraining):
         self.note("loss/classification", loss)
         self._step_task_network(loss.mean())
         present = (truth.labels != UNSURE).to(responses.sharp.dtype)
-        self._step_heatmap_network(self._heatmap_fit(responses.sharp, truth.keypoints, present).mean())
+        self._step_heatmap_network(self._heatmap_fit(batch, responses.sharp, truth.keypoints, present).mean())
         self.finish_step()
 
     def _truth(self, batch: Batch) -> Truth:
