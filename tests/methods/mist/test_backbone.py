@@ -106,6 +106,25 @@ def test_no_keypoint_lies_in_the_padding_even_where_peaks_are_too_few() -> None:
     assert places == {(8.0 + 16 * x, 8.0 + 16 * y) for x in range(4) for y in range(3)}
 
 
+def test_cells_beyond_the_image_show_nothing_in_detection_either() -> None:
+    """SqueezeNet has a column of cells more than have their middle in an image 243 pixels wide."""
+    detector = model(shorter_edge=224, instances=9)
+    image = torch.rand(3, 224, 243, generator=torch.Generator().manual_seed(2))
+    assert detector(image[None]).response.shape[2] == 16
+    assert detector.cells_in(torch.tensor([[224, 243]]), torch.zeros(1, 14, 16)).tolist() == [[14, 15]]
+    centers = detector(image[None], k=14 * 15).centers
+    assert (centers <= centers.new_tensor([242.5, 223.5])).all()
+
+
+def test_networks_that_leave_a_rest_of_the_image_out_have_no_cell_there() -> None:
+    """Patches of 14 pixels, of which 335 hold 23 and a rest that would be a cell by its middle."""
+    detector = model()
+    detector.backbone.net.stride, detector.backbone.net.first = 14, 6.5
+    extents = torch.tensor([[335, 224], [100, 224]])
+    assert detector.backbone.cells_of(extents).tolist() == [[24, 16], [7, 16]]
+    assert detector.cells_in(extents, torch.zeros(2, 23, 16)).tolist() == [[23, 16], [7, 16]]
+
+
 def test_anchors_are_averaged_by_the_softmax_of_their_scores() -> None:
     detector = model(anchors=True, shorter_edge=224)
     with torch.no_grad():

@@ -310,8 +310,10 @@ class TuskTraining(TrainingModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Keep the first images for :meth:`on_validation_epoch_start`."""
-        number = sum(len(kept.images) for kept in self._kept)
-        if number < self.settings.naming_images and sum(kept.images.numel() for kept in self._kept) < KEPT_VALUES:
+        if sum(len(kept.images) for kept in self._kept) >= self.settings.naming_images:
+            return
+        values = torch.tensor([sum(kept.images.numel() for kept in self._kept)], device=self.device)
+        if int(gathered(values).max()) < KEPT_VALUES:  # as many in all processes, whose images may differ in size
             self._kept.append(batch)
 
     def on_train_epoch_end(self) -> None:

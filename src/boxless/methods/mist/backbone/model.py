@@ -134,11 +134,11 @@ class MistBackbone(Detector):
     def _seen(self, images: Tensor) -> tuple[Tensor, Tensor, Maps]:
         """The images resized, their features, and what the head makes of these."""
         resized = self.resized(images)
-        features = self.features(resized)
+        features = self.features(resized, whole(resized))
         return resized, features, self.maps(features)
 
     def _output(self, images: Tensor, resized: Tensor, features: Tensor, maps: Maps, k: int) -> MistBackboneOutput:
-        found = self.extract(maps, min(k, maps.response[0].numel()))
+        found = self.extract(maps, min(k, maps.response[0].numel()), whole(resized))
         logits = self.classify(features, found.boxes)
         scale = (resized.shape[3] / images.shape[3], resized.shape[2] / images.shape[2])
         centers = centers_to_original(found.boxes.centers, scale)
@@ -162,7 +162,14 @@ class MistBackbone(Detector):
 
     def cells_beyond(self, extents: Tensor, like: Tensor) -> Tensor:
         """(B, h, w) steps from each cell to the next one in the extent of its image, zero in it."""
-        return beyond(self.backbone.cells_of(extents), like)
+        return beyond(self.cells_in(extents, like), like)
+
+    def cells_in(self, extents: Tensor, like: Tensor) -> Tensor:
+        """Rows and columns (B, 2) of cells in each extent (B, 2), of those that a map (…, h, w) has.
+
+        Networks that part the image into patches leave out what is left of it at its end.
+        """
+        return self.backbone.cells_of(extents).minimum(extents.new_tensor(like.shape[-2:]).long())
 
     def maps(self, features: Tensor) -> Maps:
         """H_η of the features (B, F, h, w)."""
@@ -229,6 +236,11 @@ class MistBackbone(Detector):
         """The largest number of local maxima that a response (B, h, w) has, worth a look."""
         maxima = suppress_non_maxima(response, self.config.suppression_size) & (response >= LEAST_RESPONSE)
         return max(1, int(maxima.flatten(1).sum(1).max()))
+
+
+def whole(images: Tensor) -> Tensor:
+    """(B, 2) the extents of images without padding; cells beyond, which some networks have, take no part."""
+    return images.new_tensor(images.shape[2:], dtype=torch.int64).expand(len(images), 2)
 
 
 def at_cells(maps: Tensor, cells: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from boxless.data.resize import pad_batch
 from boxless.engine.module import TrainingModule
 from boxless.methods.mist.backbone.augmentation import augmented
 from boxless.methods.mist.backbone.config import MistBackboneTrainingConfig
-from boxless.methods.mist.backbone.model import ANCHORS, Boxes, Maps, MistBackbone, at_cells
+from boxless.methods.mist.backbone.model import ANCHORS, Boxes, Maps, MistBackbone, at_cells, whole
 from boxless.methods.mist.losses import count_loss, count_targets
 from boxless.ops.lifting import gaussian_heatmap
 
@@ -65,8 +65,7 @@ class MistBackboneTraining(TrainingModule):
 
     def _prepared(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Each image with its own shorter edge resized, padded again, augmented; and the new extents (B, 2)."""
-        whole = batch.images.new_tensor(batch.images.shape[2:], dtype=torch.int64).expand(len(batch.images), 2)
-        extents = whole if batch.extents is None else batch.extents
+        extents = whole(batch.images) if batch.extents is None else batch.extents
         parts = zip(batch.images, extents.tolist(), strict=True)
         resized = [self.model.resized(image[None, :, :height, :width])[0] for image, (height, width) in parts]
         images, sizes = pad_batch(resized)
@@ -91,17 +90,17 @@ class MistBackboneTraining(TrainingModule):
         longest = LONGEST_MOVE * self.model.backbone.stride
         moves = [(-self.settings.keypoint_rate * slope).clamp(-longest, longest) for slope in slopes]
         self.note("keypoints/move", moves[0].norm(dim=-1))
-        centers = self._inside(centers.detach() + moves[0], extents)
+        centers = self._inside(centers.detach() + moves[0], self.model.cells_in(extents, features))
         if not resizes:
             return Boxes(centers, boxes.sizes)
         shares = sizes.new_tensor(ANCHORS)
         edge = self.model.config.shorter_edge
         return Boxes(centers, (sizes.detach() + moves[1]).clamp(edge * shares.min(), edge * shares.max()))
 
-    def _inside(self, centers: Tensor, extents: Tensor) -> Tensor:
-        """Points (B, K, 2), those outside of all cells of their image moved to the border of the outermost ones."""
+    def _inside(self, centers: Tensor, number: Tensor) -> Tensor:
+        """Points (B, K, 2), those outside of the cells of their image, (B, 2) of them, moved to the border."""
         backbone = self.model.backbone
-        last = backbone.cells_of(extents).flip(-1).unsqueeze(1) - 0.5
+        last = number.flip(-1).unsqueeze(1) - 0.5
         return backbone.to_pixels(torch.minimum(backbone.to_cells(centers).clamp_min(-0.5), last))
 
     def _step_task(self, features: Tensor, boxes: Boxes, targets: Tensor) -> Tensor:
@@ -115,7 +114,7 @@ class MistBackboneTraining(TrainingModule):
         """η ← a step on ‖G({x_k}) − H_η(I)‖² and the Huber losses, each sample trusted by its task loss."""
         config, backbone = self.model.config, self.model.backbone
         within = self.model.cells_beyond(extents, maps.response) == 0
-        cells = nearest_cells(backbone.to_cells(boxes.centers), backbone.cells_of(extents))
+        cells = nearest_cells(backbone.to_cells(boxes.centers), self.model.cells_in(extents, maps.response))
         sigma = SIGMA_IN_PATCHES * config.box_share * config.shorter_edge / backbone.stride
         fit = response_loss(maps.response, cells, sigma, within)
         offset = keypoint_loss(maps.offsets, cells, backbone.to_cells(boxes.centers) - cells)
