@@ -27,12 +27,10 @@ def marks(data: DataConfig, method: str) -> dict[str, Mark]:
     if method not in TABLE_OF:
         return {}
     table = TABLES[TABLE_OF[method]]
-    ending = "-supervised" if method == "supervised" else ""
+    key = f"{data.layout}-supervised" if method == "supervised" else data.layout
+    plain = DataConfig(layout=data.layout, train_size=data.train_size, validation_size=data.validation_size)
     for row in table.rows:
-        layout = row.key.removesuffix(ending)
-        if row.key == layout + ending and data == DataConfig(
-            layout=layout, train_size=data.train_size, validation_size=data.validation_size
-        ):
+        if row.key == key and data == plain:
             pairs = zip_longest(row.paper or (), row.goal or ())
             return {name: Mark(*pair) for name, pair in zip(table.measures, pairs, strict=False)}
     return {}

@@ -41,15 +41,7 @@ class Task:
 
 
 class MistTraining(HeatmapTraining):
-    """Algorithm 1 with manual optimization. A task says what its network is and what its loss.
-
-    Args:
-        model: to train.
-        settings: how.
-        steps: of the whole training, for the schedule.
-        compile: networks through ``torch.compile``.
-        task: modules that the task's optimizer trains.
-    """
+    """Algorithm 1 with manual optimization. A task says what its network is and what its loss."""
 
     settings: MistTrainingConfig
 
