@@ -15,7 +15,7 @@ from boxless.data.batch import Batch
 from boxless.data.glyphs import load_glyphs
 from boxless.data.hashing import normals
 from boxless.data.scenes import Layout, SceneGenerator
-from boxless.methods.mist.candidates import most_overlooked
+from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.methods.mist.config import MistClassifierTrainingConfig
@@ -23,7 +23,7 @@ from boxless.methods.mist.contents import content_centers
 from boxless.methods.mist.heatmap_training import JITTER
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import register
-from boxless.methods.mist.training import CENTERING, LONGEST_MOVE, PEAKS_A_CANDIDATE, foreground_of
+from boxless.methods.mist.training import CENTERING, LONGEST_MOVE, foreground_of
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import local_softmax, top_k_peaks
 from boxless.ops.layout import channels_last
@@ -178,8 +178,9 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
     )
     for index, batch in enumerate(steps):
         images = batch.images - batch.images.flatten(1).median(1).values.view(-1, 1, 1, 1)
-        heatmap, peaks = detected(hand, batch, K + PEAKS_A_CANDIDATE * 2)
-        peaks = most_overlooked(images, Keypoints(peaks, torch.full_like(peaks[..., 0], SIZE)), K, 2).centers
+        heatmap, peaks = detected(hand, batch, K)
+        others = faint_peaks(hand, hand.responses(batch.images), K, 2)
+        peaks = most_overlooked(images, Keypoints(peaks, torch.full_like(peaks[..., 0], SIZE)), others, 2).centers
         shifts = normals((JITTER, int(training.seed), index), torch.arange(4 * (K + 2)), 2).view(4, K + 2, 2).float()
         places = peaks + 0.1 * SIZE * shifts
         places = torch.stack((places[..., 0].clamp(0, SIDE - 1), places[..., 1].clamp(0, 55)), dim=-1)

@@ -1,34 +1,51 @@
 """Which peaks beside the K are worth a look: those with the most content that no box of the K covers.
 
-By height alone they would be of flat background, which stands higher in a local softmax than a weak peak beside a
-strong one.
+They are peaks of the soft responses in windows half as wide: an object close to a stronger one is none of the sharp
+ones, and would never be learned. By height alone they would be of flat background, which stands higher in a local
+softmax than a weak peak beside a strong one.
 """
 
 import torch
 from torch import Tensor
 
-from boxless.methods.mist.model import Keypoints
+from boxless.methods.mist.model import Keypoints, MistModel, Responses
 from boxless.ops.patches import crop
 
 SAMPLES = 10  # along each side of a box
+PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
 
 
-def most_overlooked(foreground: Tensor, keypoints: Keypoints, chosen: int, more: int) -> Keypoints:
-    """The first ``chosen`` keypoints, and of the others the ``more`` that hold most of what those leave uncovered.
+def faint_peaks(model: MistModel, responses: Responses, chosen: int, more: int) -> Keypoints:
+    """The highest peaks of the soft responses, those that are chosen most likely among them.
+
+    Args:
+        model: whose responses these are.
+        responses: of a batch.
+        chosen: how many peaks are chosen.
+        more: how many candidates beside them will be.
+    """
+    window = 2 * (model.config.suppression_size // 4) + 1
+    number = min(chosen + PEAKS_A_CANDIDATE * more, responses.soft[0, 0].numel())
+    return model.extract(responses, number, window).keypoints
+
+
+def most_overlooked(foreground: Tensor, chosen: Keypoints, others: Keypoints, more: int) -> Keypoints:
+    """The chosen keypoints, and of the others the ``more`` that hold most of what those leave uncovered.
 
     Args:
         foreground: (B, C, H, W), images less their background.
-        keypoints: N of each image, at least ``chosen``.
-        chosen: how many are kept anyway.
+        chosen: K of each image, which are kept anyway.
+        others: N of each image.
         more: how many are added; all of the others where they are fewer.
+
+    Returns:
+        K + min(N, ``more``) of each image.
     """
-    left = foreground.square().sum(1, keepdim=True) * ~_covered(keypoints.first(chosen), foreground)
-    others = Keypoints(keypoints.centers[:, chosen:], keypoints.sides[:, chosen:])
+    left = foreground.square().sum(1, keepdim=True) * ~_covered(chosen, foreground)
     content = crop(left, others.centers, others.sizes, SAMPLES).mean((2, 3, 4)) * others.sides.square()
     best = content.topk(min(more, content.shape[1]), dim=1).indices
     added = Keypoints(others.centers.gather(1, best.unsqueeze(-1).expand(-1, -1, 2)), others.sides.gather(1, best))
-    kept = keypoints.first(chosen)
-    return Keypoints(torch.cat((kept.centers, added.centers), dim=1), torch.cat((kept.sides, added.sides), dim=1))
+    return Keypoints(torch.cat((chosen.centers, added.centers), dim=1), torch.cat((chosen.sides, added.sides), dim=1))
 
 
 def _covered(keypoints: Keypoints, like: Tensor) -> Tensor:

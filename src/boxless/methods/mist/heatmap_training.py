@@ -77,11 +77,10 @@ class HeatmapTraining(TrainingModule):
         responses: Responses = self.model.responses(batch.images, self._networks["heatmap"], batch.extents)
         return responses
 
-    def _peaks(self, responses: Responses, number: int) -> Keypoints:
-        """E_K of what is learned, so many at most, at least K; also follows how high peaks are for detection."""
-        k = self.model.config.instances
-        found = self.model.learned_peaks(responses, min(number, responses.sharp[0, 0].numel()))
-        heights = self.model.heights_at(responses, found.keypoints.centers[:, :k]).clamp_min(LOWEST_PEAK)
+    def _peaks(self, responses: Responses) -> Keypoints:
+        """E_K of what is learned; also follows how high peaks are for detection."""
+        found = self.model.learned_peaks(responses, self.model.config.instances)
+        heights = self.model.heights_at(responses, found.keypoints.centers).clamp_min(LOWEST_PEAK)
         self.model.peak_height.lerp_(heights.mean(), 1.0 if self.steps_done == 0 else 0.02)
         return Keypoints(found.keypoints.centers.detach(), found.keypoints.sides.detach())
 

@@ -155,7 +155,7 @@ class MistModel(Detector):
             return 1.0 / len(self.config.scales)
         return 1.0 / self.config.softmax_size**2
 
-    def extract(self, responses: Responses, k: int) -> Extracted:
+    def extract(self, responses: Responses, k: int, window: int | None = None) -> Extracted:
         """E_K: the K highest peaks of the soft responses, with the size that the sharp ones of the scales tell.
 
         In the sharp heatmap an object beside a stronger one vanishes: where the scores rise towards that, it stands
@@ -164,9 +164,10 @@ class MistModel(Detector):
         Args:
             responses: of a batch.
             k: from 1 to H·W.
+            window: of the non-maximum suppression, in pixels; ``suppression_size`` by default.
         """
         heatmap = self.pool(responses.soft)
-        peaks = top_k_peaks(heatmap, k, self.config.suppression_size)
+        peaks = top_k_peaks(heatmap, k, window or self.config.suppression_size)
         sides = peak_scales(self._near(responses.sharp.detach()), peaks.centers, self.scale_sides(peaks.centers))
         centers = peaks.centers
         if self.config.refine_size > 1:

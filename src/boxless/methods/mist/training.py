@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from boxless.data.batch import Batch
-from boxless.methods.mist.candidates import most_overlooked
+from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.contents import content_centers, fit_to_contents
 from boxless.methods.mist.heatmap_training import HeatmapTraining, moved_inside
@@ -15,7 +15,6 @@ from boxless.methods.mist.registration import register
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.padding import inside
 
-PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
 CENTERING = 0.2  # of the way to the middle of what a patch shows: in a crowd that is drawn towards neighbours
 LONGEST_MOVE = 3.0  # pixels along x, along y, and of the side, in one step
 LONGEST_FIT = 6.0  # the same, of a box fitted to what it shows
@@ -70,9 +69,11 @@ class MistTraining(HeatmapTraining):
 
     def _detect(self, batch: Batch, responses: Responses, more: int) -> Keypoints:
         """E_K of what is learned, and as many candidates ``more``."""
-        k = self.model.config.instances
-        found = self._peaks(responses, k + PEAKS_A_CANDIDATE * more)
-        return most_overlooked(foreground_of(batch), found, k, more) if more else found
+        chosen = self._peaks(responses)
+        if not more:
+            return chosen
+        others = faint_peaks(self.model, responses, self.model.config.instances, more)
+        return most_overlooked(foreground_of(batch), chosen, others, more)
 
     def _step_task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """τ ← a step on L_task."""

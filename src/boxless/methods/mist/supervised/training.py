@@ -47,7 +47,7 @@ class SupervisedTraining(HeatmapTraining):
         """One batch."""
         self.begin_step()
         truth, responses = self._truth(batch), self._responses(batch)
-        found = self._peaks(responses, self.model.config.instances)
+        found = self._peaks(responses)
         shown = [Truth(self._jittered(batch, truth.keypoints), truth.labels)]
         if self.model.config.background:  # is what is found where nothing is
             shown.append(Truth(found, self._labels_at(found, truth)))
