@@ -14,7 +14,7 @@ from boxless.data.batch import Batch
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.mist.config import MistReconstructorConfig, MistReconstructorTrainingConfig
-from boxless.methods.mist.model import Extracted, Keypoints
+from boxless.methods.mist.model import Extracted, Keypoints, Responses, background_of
 from boxless.methods.mist.reconstruction.model import MistReconstructor
 from boxless.methods.mist.reconstruction.training import MistReconstructorTraining
 from boxless.ops.patches import crop, place
@@ -95,6 +95,30 @@ def test_a_list_is_rebuilt_as_each_alone_whatever_their_sizes() -> None:
         np.testing.assert_allclose(rebuilt, model.reconstruct(image), atol=1e-5)
 
 
+def bells(heights: dict[tuple[int, int], float]) -> Tensor:
+    """A response (1, 1, 30, 44) with a peak of each height at each place (x, y)."""
+    y, x = torch.meshgrid(torch.arange(30.0), torch.arange(44.0), indexing="ij")
+    peaks = [h * torch.exp(-((x - left) ** 2 + (y - top) ** 2) / 2) for (left, top), h in heights.items()]
+    return torch.stack(peaks).sum(0)[None, None]
+
+
+def test_a_peak_on_nothing_gives_way_to_a_lower_one_on_an_object() -> None:
+    model, image = copying_reconstructor(), spots(PLACES)[None]
+    response = bells({(38, 24): 0.9, (10, 8): 0.8, (30, 9): 0.7, (21, 21): 0.2})
+    found = model.choose(image, Responses(response, response), 3)
+    assert found.keypoints.centers[0].tolist() == [[10, 8], [30, 9], [21, 21]]
+    assert found.heights[0].tolist() == pytest.approx([h - model.flat_height for h in (0.8, 0.7, 0.2)], abs=1e-3)
+    assert found.valid.all()
+
+
+def test_fillers_come_last_where_nothing_is_left_to_explain() -> None:
+    model, image = copying_reconstructor(), spots(PLACES[:1])[None]
+    response = bells({(10, 8): 0.9})
+    found = model.choose(image, Responses(response, response), 3)
+    assert found.keypoints.centers[0, 0].tolist() == [10, 8]
+    assert found.valid[0, 0]
+
+
 def test_an_image_that_is_shrunk_to_look_at_is_rebuilt_in_its_own_size() -> None:
     big = F.interpolate(spots(PLACES)[None], scale_factor=3, mode="bilinear", align_corners=False)[0]
     rebuilt = copying_reconstructor(max_side=44).reconstruct(big)
@@ -170,8 +194,9 @@ def test_the_loss_of_a_batch_falls_without_any_label(step: Any) -> None:
 
 def test_the_loss_is_eq_8_as_a_mean_over_pixels() -> None:
     batch, training = batch_of_spots(), training_of()
-    training.model.config = replace(training.model.config, peak_strength=10.0)  # the peaks of the training
-    synthesis = training.model(batch.images).image  # in training mode, as the step
+    model, keypoints = training.model, training._detect(batch, training._responses(batch), 0)
+    patches = model.code(batch.images, keypoints)[0]
+    synthesis = background_of(batch.images) + place(patches, keypoints.centers, keypoints.sizes, (30, 44))
     expected = ((synthesis - batch.images) ** 2).mean((1, 2, 3))
     torch.testing.assert_close(loss_of(training, batch), expected, rtol=1e-4, atol=1e-7)
 

@@ -179,8 +179,9 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
     for index, batch in enumerate(steps):
         images = batch.images - batch.images.flatten(1).median(1).values.view(-1, 1, 1, 1)
         heatmap, peaks = detected(hand, batch, K)
-        others = faint_peaks(hand, hand.responses(batch.images), K, 2)
-        peaks = most_overlooked(images, Keypoints(peaks, torch.full_like(peaks[..., 0], SIZE)), others, 2).centers
+        others = faint_peaks(hand, hand.responses(batch.images), K, 2).keypoints
+        overlooked = most_overlooked(images, Keypoints(peaks, torch.full_like(peaks[..., 0], SIZE)), others, 2)
+        peaks = torch.cat((peaks, others.taken(overlooked).centers), dim=1)
         shifts = normals((JITTER, int(training.seed), index), torch.arange(4 * (K + 2)), 2).view(4, K + 2, 2).float()
         places = peaks + 0.1 * SIZE * shifts
         places = torch.stack((places[..., 0].clamp(0, SIDE - 1), places[..., 1].clamp(0, 55)), dim=-1)

@@ -8,14 +8,14 @@ softmax than a weak peak beside a strong one.
 import torch
 from torch import Tensor
 
-from boxless.methods.mist.model import Keypoints, MistModel, Responses
+from boxless.methods.mist.model import Extracted, Keypoints, MistModel, Responses
 from boxless.ops.patches import crop
 
 SAMPLES = 10  # along each side of a box
 PEAKS_A_CANDIDATE = 4  # of which one becomes a candidate
 
 
-def faint_peaks(model: MistModel, responses: Responses, chosen: int, more: int) -> Keypoints:
+def faint_peaks(model: MistModel, responses: Responses, chosen: int, more: int) -> Extracted:
     """The highest peaks of the soft responses, those that are chosen most likely among them.
 
     Args:
@@ -26,26 +26,24 @@ def faint_peaks(model: MistModel, responses: Responses, chosen: int, more: int) 
     """
     window = 2 * (model.config.suppression_size // 4) + 1
     number = min(chosen + PEAKS_A_CANDIDATE * more, responses.soft[0, 0].numel())
-    return model.extract(responses, number, window).keypoints
+    return model.extract(responses, number, window)
 
 
-def most_overlooked(foreground: Tensor, chosen: Keypoints, others: Keypoints, more: int) -> Keypoints:
-    """The chosen keypoints, and of the others the ``more`` that hold most of what those leave uncovered.
+def most_overlooked(foreground: Tensor, chosen: Keypoints, others: Keypoints, more: int) -> Tensor:
+    """Which of the others hold most of what the chosen leave uncovered.
 
     Args:
         foreground: (B, C, H, W), images less their background.
-        chosen: K of each image, which are kept anyway.
+        chosen: K of each image.
         others: N of each image.
-        more: how many are added; all of the others where they are fewer.
+        more: how many to take; all of the others where they are fewer.
 
     Returns:
-        K + min(N, ``more``) of each image.
+        (B, min(N, ``more``)) their indices.
     """
     left = foreground.square().sum(1, keepdim=True) * ~_covered(chosen, foreground)
     content = crop(left, others.centers, others.sizes, SAMPLES).mean((2, 3, 4)) * others.sides.square()
-    best = content.topk(min(more, content.shape[1]), dim=1).indices
-    added = Keypoints(others.centers.gather(1, best.unsqueeze(-1).expand(-1, -1, 2)), others.sides.gather(1, best))
-    return Keypoints(torch.cat((chosen.centers, added.centers), dim=1), torch.cat((chosen.sides, added.sides), dim=1))
+    return content.topk(min(more, content.shape[1]), dim=1).indices
 
 
 def _covered(keypoints: Keypoints, like: Tensor) -> Tensor:

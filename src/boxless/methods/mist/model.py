@@ -47,6 +47,14 @@ class Keypoints(NamedTuple):
         """The first K of each image."""
         return Keypoints(self.centers[:, :k], self.sides[:, :k])
 
+    def taken(self, indices: Tensor) -> "Keypoints":
+        """Those of these indices, (B, M) int64."""
+        return Keypoints(self.centers.gather(1, indices.unsqueeze(-1).expand(-1, -1, 2)), self.sides.gather(1, indices))
+
+    def and_then(self, others: "Keypoints") -> "Keypoints":
+        """These, and after them others."""
+        return Keypoints(*(torch.cat(both, dim=1) for both in zip(self, others, strict=True)))
+
 
 class Responses(NamedTuple):
     """The local softmax of H_η at each scale, twice, (B, S, H, W) float32 in [0, 1]."""
@@ -61,6 +69,18 @@ class Extracted(NamedTuple):
     keypoints: Keypoints  # highest first
     heights: Tensor  # (B, N) of the heatmap there above a flat one, below 0 where it is lower
     valid: Tensor  # (B, N) bool: false where the heatmap has fewer than N peaks
+
+    def taken(self, indices: Tensor) -> "Extracted":
+        """Those of these indices, (B, M) int64."""
+        return Extracted(self.keypoints.taken(indices), self.heights.gather(1, indices), self.valid.gather(1, indices))
+
+    def and_then(self, others: "Extracted") -> "Extracted":
+        """These, and after them others."""
+        return Extracted(
+            self.keypoints.and_then(others.keypoints),
+            torch.cat((self.heights, others.heights), dim=1),
+            torch.cat((self.valid, others.valid), dim=1),
+        )
 
 
 TILE = 512  # pixels; larger images are seen in tiles of this side
@@ -174,6 +194,10 @@ class MistModel(Detector):
             centers = soft_argmax(self.pool(responses.sharp.detach()), centers, self.config.refine_size)
         return Extracted(Keypoints(centers, sides), peaks.scores - self.flat_height, peaks.valid)
 
+    def choose(self, images: Tensor, responses: Responses, k: int) -> Extracted:
+        """The K that a detection finds in images (B, C, H, W), highest first: E_K, where a task knows no better."""
+        return self.extract(responses, k)
+
     def heights_at(self, responses: Responses, centers: Tensor) -> Tensor:
         """How high the heatmap of detection stands above a flat one at points (B, N, 2) of it, to the pixel: (B, N)."""
         heatmap = self.pool(responses.soft)
@@ -220,15 +244,17 @@ class MistModel(Detector):
         return channels_last(patches)
 
     def find_peaks(self, images: Tensor, k: int | None, threshold: float | None) -> Extracted:
-        """Top-K by the heatmap, or, with a threshold alone, all peaks worth a look, in images of any size.
+        """The K peaks of ``choose``, or, with a threshold alone, all peaks worth a look, in images of any size.
 
         ``heights`` are in proportion to those of the peaks taken in training, in [0, 1]; ``valid`` leaves out what is
         no peak, or not worth a look. Images larger than ``TILE`` are seen in tiles.
         """
         height, width = images.shape[-2:]
         responses = self._seen(images)
-        limit = k or (self.config.instances if threshold is None else self._peaks_at_most(self.pool(responses.soft)))
-        found = self.extract(responses, min(limit, height * width))
+        if k or threshold is None:
+            found = self.choose(images, responses, min(k or self.config.instances, height * width))
+        else:
+            found = self.extract(responses, self._peaks_at_most(self.pool(responses.soft)))
         heights = (found.heights / self.peak_height).clamp(0.0, 1.0)
         # not only those beyond the limit: that is of the image with the most, and another's must not depend on it
         least = -self.flat_height if k or threshold is None else LEAST_HEIGHT * self.peak_height

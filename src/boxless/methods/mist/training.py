@@ -72,8 +72,8 @@ class MistTraining(HeatmapTraining):
         chosen = self._peaks(responses)
         if not more:
             return chosen
-        others = faint_peaks(self.model, responses, self.model.config.instances, more)
-        return most_overlooked(foreground_of(batch), chosen, others, more)
+        others = faint_peaks(self.model, responses, self.model.config.instances, more).keypoints
+        return chosen.and_then(others.taken(most_overlooked(foreground_of(batch), chosen, others, more)))
 
     def _step_task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """τ ← a step on L_task."""

@@ -16,10 +16,14 @@ from boxless.data.resize import centers_to_fitted, sizes_to_fitted
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods.detector import Found
+from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistReconstructorConfig
-from boxless.methods.mist.model import Extracted, Keypoints, MistModel, background_of
+from boxless.methods.mist.model import Extracted, Keypoints, MistModel, Responses, background_of
 from boxless.methods.mist.registration import synthesize
+from boxless.methods.mist.worth import worth
 from boxless.nets.residual import PyramidDecoder, PyramidEncoder
+
+CANDIDATES = 3  # peaks beside the K that are judged too
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class MistReconstructor(MistModel):
             k: patches an image, from 1 to H·W.
         """
         responses = self.responses(images)
-        found = self.extract(responses, k or self.config.instances)
+        found = self.choose(images, responses, k or self.config.instances)
         patches, codes = self.code(images, found.keypoints)
         return MistSynthesis(
             heatmap=self.pool(responses.soft),
@@ -105,6 +109,25 @@ class MistReconstructor(MistModel):
             patches=patches,
             image=self._rebuilt(images, patches, found),
         )
+
+    @torch.no_grad()
+    def choose(self, images: Tensor, responses: Responses, k: int) -> Extracted:
+        """E_K, but a peak that explains less of the image than a fainter one gives way to it.
+
+        Beside a stronger object the heatmap of a weaker one has no peak of its own, or one below that of an empty
+        corner, see :mod:`boxless.methods.mist.candidates`; its patch then rebuilds what no other does.
+        """
+        found = self.extract(responses, k)
+        foreground = images - background_of(images)
+        others = faint_peaks(self, responses, k, CANDIDATES)
+        overlooked = most_overlooked(foreground, found.keypoints, others.keypoints, CANDIDATES)
+        found = found.and_then(others.taken(overlooked))
+        patches = self.of_patches(images, found.keypoints, lambda *where: self.code(*where)[0])
+        synthesis = synthesize(patches[:, :k], found.keypoints.first(k), (images.shape[2], images.shape[3]))
+        shares = worth(foreground, synthesis, patches, found.keypoints, k) * found.valid
+        found = found.taken(shares.argsort(dim=1, descending=True, stable=True)[:, :k])
+        heights = found.heights.masked_fill(~found.valid, -torch.inf)
+        return found.taken(heights.argsort(dim=1, descending=True, stable=True))
 
     @staticmethod
     def _rebuilt(images: Tensor, patches: Tensor, found: Extracted) -> Tensor:
@@ -120,7 +143,7 @@ class MistReconstructor(MistModel):
         return patches.unflatten(0, shape), codes.float().unflatten(0, shape)
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
-        """Top-K by the heatmap, or all peaks of at least a score, with their codes as descriptors.
+        """The K peaks that :meth:`choose` takes, or all of at least a score, with their codes as descriptors.
 
         The score of an instance is the height of its peak in proportion to that of the peaks taken in training (1 at
         most).
