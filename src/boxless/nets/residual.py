@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from boxless.ops.opaque import halve, trim
+from boxless.ops.relu import relu_
 
 
 class LayerNorm(nn.Module):
@@ -73,8 +74,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W), or to (B, outputs, H − 4, W − 4) without padding."""
-        y = self.conv1(F.relu(self.norm1(x), inplace=True))  # in place: memory that is new costs most outside compile
-        y = self.conv2(F.relu(self.norm2(y), inplace=True))
+        y = self.conv1(relu_(self.norm1(x)))  # in place: memory that is new costs most outside compile
+        y = self.conv2(relu_(self.norm2(y)))
         x = self.shortcut(x)
         if self.trim:
             x = trim(x, self.trim)

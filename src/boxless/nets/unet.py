@@ -3,11 +3,11 @@
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from boxless.nets.residual import LayerNorm
 from boxless.ops.opaque import halve
+from boxless.ops.relu import relu_
 
 
 class DoubleConv(nn.Module):
@@ -27,8 +27,8 @@ class DoubleConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W), not negative."""
-        x = F.relu(self.norm1(self.conv1(x)), inplace=True)
-        return F.relu(self.norm2(self.conv2(x)), inplace=True)
+        x = relu_(self.norm1(self.conv1(x)))
+        return relu_(self.norm2(self.conv2(x)))
 
 
 class UNet(nn.Module):
