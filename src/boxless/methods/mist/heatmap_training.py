@@ -79,7 +79,8 @@ class HeatmapTraining(TrainingModule):
 
     def _peaks(self, responses: Responses) -> Keypoints:
         """E_K of what is learned; also follows how high peaks are for detection."""
-        found = self.model.learned_peaks(responses, self.model.config.instances)
+        number = min(self.model.config.instances, responses.sharp[0, 0].numel())
+        found = self.model.learned_peaks(responses, number)
         heights = self.model.heights_at(responses, found.keypoints.centers).clamp_min(LOWEST_PEAK)
         self.model.peak_height.lerp_(heights.mean(), 1.0 if self.steps_done == 0 else 0.02)
         return Keypoints(found.keypoints.centers.detach(), found.keypoints.sides.detach())
