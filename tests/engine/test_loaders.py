@@ -53,7 +53,8 @@ def test_another_seed_is_another_order() -> None:
 
 def test_a_batch_depends_on_the_number_of_its_step_alone() -> None:
     whole = drawn(size=10, batch_size=4, steps=9)
-    assert drawn(size=10, batch_size=4, steps=4, done=5) == whole[5:]
+    assert drawn(size=10, batch_size=4, steps=4, done=5) == whole[5:8]  # what is left of the second epoch
+    assert drawn(size=10, batch_size=4, steps=4, done=8) == [*whole[8:], *drawn(size=10, batch_size=4, steps=12)[9:]]
     assert drawn(size=10, batch_size=4, steps=1, done=7) == [whole[7]]
 
 

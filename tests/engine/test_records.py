@@ -37,7 +37,7 @@ def test_lines_of_an_epoch_are_joined_in_the_order_of_the_epochs(tmp_path: Path)
 
 def test_a_run_without_metrics_has_none(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == []
-    assert curves(tmp_path) == {}
+    assert curves(tmp_path, 1) == {}
 
 
 def test_a_line_that_a_kill_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_resume_drops_what_will_be_trained_again_and_mends_the_file(tmp_path: 
 
 def test_curves_run_over_the_epochs_from_one(tmp_path: Path) -> None:
     run = written(tmp_path, {"loss": 3.0, "epoch": 0, "step": 9}, {"loss": 2.0, "val": 0.5, "epoch": 1, "step": 19})
-    assert curves(run) == {"loss": ([1, 2], [3.0, 2.0]), "val": ([2], [0.5])}
+    assert curves(run, 10) == {"loss": ([10, 20], [3.0, 2.0]), "val": ([20], [0.5])}
 
 
 class _Module:
@@ -174,3 +174,9 @@ def test_without_git_there_is_no_commit(package: Path, monkeypatch: pytest.Monke
     (package / ".git").mkdir()
     monkeypatch.setenv("PATH", "")
     assert commit() == ""
+
+
+def test_a_curve_counts_the_steps_that_were_logged(tmp_path: Path) -> None:
+    rows = [{"epoch": 0, "steps": 4.0, "loss": 3.0}, {"epoch": 1, "steps": 10.0, "loss": 2.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert curves(tmp_path, 10) == {"loss": ([4.0, 10.0], [3.0, 2.0])}

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from boxless.engine.checkpoints import read_checkpoint
 from boxless.engine.recipe import DataConfig
-from boxless.engine.records import read_metrics
+from boxless.engine.records import learning_curve, read_metrics
 from boxless.engine.run import train
 from boxless.errors import BoxlessError
+from boxless.models import load
 from tests.engine.tiny import pictures, tiny_recipe
 
 TRAIN = """
@@ -88,7 +89,12 @@ def test_a_run_goes_on_by_the_recipe_that_it_was_begun_with_whatever_the_folder_
 
 
 def test_max_time_stops_early_and_resume_goes_on(tmp_path: Path) -> None:
+    """In the middle of an epoch of two steps, which the resume then ends."""
     train(tiny_recipe(steps=8), tmp_path, max_time=0.0, progress=False)
-    assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 2
+    assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 1
+    assert len(read_metrics(tmp_path)) == 1
+    load(tmp_path)
     train(tiny_recipe(steps=8), tmp_path, resume=True, progress=False)
     assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 8
+    assert [row["steps"] for row in read_metrics(tmp_path)] == [1, 2, 4, 6, 8]
+    assert [row["step"] for row in learning_curve(tmp_path, 8, 2)] == [1, 2, 4, 6, 8]

@@ -100,8 +100,8 @@ def _curves(model: str, recipe: Recipe | None, one_class: bool) -> Mapping[str, 
     untold = ("val/score", "val/classification", "val/both") if one_class else ("val/score",)
     per_epoch = 1 if recipe is None else recipe.run.steps_per_epoch
     return {
-        name: ([epoch * per_epoch for epoch in epochs], values)
-        for name, (epochs, values) in curves(Path(model)).items()
+        name: (steps, values)
+        for name, (steps, values) in curves(Path(model), per_epoch).items()
         if name not in untold  # the score is one of the others, by another name
         and not name.startswith("prototypes/share_")  # there may be a hundred; the largest and the smallest are told
     }

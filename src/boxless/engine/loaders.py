@@ -60,17 +60,20 @@ class _Parts(Dataset[Batch]):
 
 
 class _EpochSampler(Sampler[int]):
-    """The numbers of the steps of an epoch, counted on from the steps done, so that a resume needs no state."""
+    """The numbers of the steps of an epoch, counted on from the steps done, so that a resume needs no state.
+
+    An epoch ends at a multiple of its length; after one that was broken off, the next is what was left of it.
+    """
 
     def __init__(self, steps_per_epoch: int, steps_done: Callable[[], int]) -> None:
         self.steps_per_epoch, self.steps_done = steps_per_epoch, steps_done
 
     def __iter__(self) -> Iterator[int]:
         first = self.steps_done()
-        return iter(range(first, first + self.steps_per_epoch))
+        return iter(range(first, first + len(self)))
 
     def __len__(self) -> int:
-        return self.steps_per_epoch
+        return self.steps_per_epoch - self.steps_done() % self.steps_per_epoch
 
 
 def training_loader(
@@ -87,7 +90,7 @@ def training_loader(
     Args:
         source: of images.
         batch_size: over all processes together.
-        steps_per_epoch: length of the loader.
+        steps_per_epoch: length of the loader, less what is done of an epoch that was broken off.
         seed: of the order.
         steps_done: asked at the start of each epoch.
         rank, world: of this process, and how many there are.

@@ -101,8 +101,9 @@ class TrainingModule(L.LightningModule):
         return {name: total / number for name, (total, number) in self._sums.items()}
 
     def on_train_epoch_end(self) -> None:
-        """Log the averages of the epoch."""
+        """Log the averages of the epoch, and the steps taken by its end."""
         self.log_dict(self.noted(), sync_dist=True)
+        self.log("steps", self.step_count.float())
         self._sums.clear()
 
     def on_validation_epoch_start(self) -> None:

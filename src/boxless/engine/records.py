@@ -82,14 +82,14 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     return list(epochs.values())
 
 
-def curves(run: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """Each logged value over the epochs: name to (epochs, values)."""
+def curves(run: Path, steps_per_epoch: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Each logged value over the steps: name to (steps, values)."""
     found: dict[str, tuple[list[float], list[float]]] = {}
     for row in read_metrics(run):
         for name, value in row.items():
-            if name not in ("epoch", "step"):
-                epochs, values = found.setdefault(name, ([], []))
-                epochs.append(row.get("epoch", len(epochs)) + 1)
+            if name not in ("epoch", "step", "steps"):
+                steps, values = found.setdefault(name, ([], []))
+                steps.append(_steps_at(row, steps_per_epoch))
                 values.append(value)
     return found
 
@@ -106,8 +106,13 @@ def learning_curve(run: Path, steps: int, steps_per_epoch: int) -> list[dict[str
     for row in read_metrics(run):
         measures = {name.removeprefix("val/"): value for name, value in row.items() if name.startswith("val/")}
         if measures:
-            rows.append({"step": min(steps, steps_per_epoch * (int(row.get("epoch", 0)) + 1))} | measures)
+            rows.append({"step": int(min(steps, _steps_at(row, steps_per_epoch)))} | measures)
     return rows
+
+
+def _steps_at(row: Mapping[str, float], steps_per_epoch: int) -> float:
+    """The steps taken by a row of the metrics; runs of before these were logged had no epoch broken off."""
+    return row.get("steps", steps_per_epoch * (row.get("epoch", 0) + 1))
 
 
 @dataclass(frozen=True)

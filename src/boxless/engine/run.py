@@ -62,7 +62,7 @@ def train(
         out: the run directory; must not hold a run yet, unless ``resume``.
         resume: go on where the run stopped, to the same end, to the bit on one machine; by the recipe that it was
             begun with, to the end of this one if that is later.
-        max_time: stop after so many seconds, at the end of an epoch; ``resume`` goes on.
+        max_time: stop after so many seconds, at the end of a step, and validate; ``resume`` goes on.
         devices: processes (on a CPU) or GPUs.
         progress: show it.
 
@@ -107,15 +107,27 @@ def train_and_keep_data(
     module, data = build(recipe, devices, run / PROBLEMS_FILE, progress and not is_other_rank())
     if not resume and not is_other_rank():
         _begin(run, recipe)  # only now: what cannot be built leaves no run in the way of another try
-    epochs_done = 0 if checkpoint is None else int(read_checkpoint(checkpoint)["epoch"]) + 1
+    done = Done() if checkpoint is None else Done.of(read_checkpoint(checkpoint))
     with _quiet():
-        trainer = _trainer(recipe, run, epochs_done, max_time, devices, progress)
+        trainer = _trainer(recipe, run, done, max_time, devices, progress)
         trainer.fit(module, data.training(trainer), data.validation(trainer), ckpt_path=checkpoint)
     detector = load(run)
     if trainer.is_global_zero and detector.learns_from_counts:
         calibrate(detector.to(trainer.strategy.root_device), data.validation_source, progress)
         detector.cpu().save_description(run)
     return Trained(detector, data.validation_source)
+
+
+class Done(NamedTuple):
+    """What a run has behind it; of its epochs some may have been broken off."""
+
+    epochs: int = 0
+    steps: int = 0
+
+    @classmethod
+    def of(cls, checkpoint: dict[str, Any]) -> "Done":
+        """As a training state says."""
+        return cls(int(checkpoint["epoch"]) + 1, int(checkpoint["state_dict"]["step_count"]))
 
 
 class RunData(NamedTuple):
@@ -217,9 +229,7 @@ def _begin(run: Path, recipe: Recipe) -> None:
     write_recipe(run / RECIPE_FILE, recipe)
 
 
-def _trainer(
-    recipe: Recipe, run: Path, epochs_done: int, max_time: float | None, devices: int, progress: bool
-) -> L.Trainer:
+def _trainer(recipe: Recipe, run: Path, done: Done, max_time: float | None, devices: int, progress: bool) -> L.Trainer:
     settings = recipe.run
     bf16 = settings.precision == "auto" and has_bf16("cuda" if torch.cuda.is_available() else "cpu")
     callbacks: list[Callback] = [*checkpoint_callbacks(run), KeepRecord(run), SaveBadBatch(run)]
@@ -232,10 +242,11 @@ def _trainer(
         devices=devices,
         strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision="bf16-mixed" if bf16 else "32-true",
-        max_epochs=settings.epochs,
+        max_epochs=done.epochs + settings.epochs - done.steps // settings.steps_per_epoch,
+        reload_dataloaders_every_n_epochs=1,  # asks for their length again
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        logger=[TensorBoardLogger(run, name="", version="tensorboard"), JsonLines(run, epochs_done)],
+        logger=[TensorBoardLogger(run, name="", version="tensorboard"), JsonLines(run, done.epochs)],
         plugins=[AtomicCheckpoints()],
         use_distributed_sampler=False,
         enable_progress_bar=False,
