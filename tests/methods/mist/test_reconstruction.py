@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from boxless.data.batch import Batch
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
+from boxless.methods.mist import candidates
 from boxless.methods.mist.config import MistReconstructorConfig, MistReconstructorTrainingConfig
 from boxless.methods.mist.model import Extracted, Keypoints, Responses, background_of
 from boxless.methods.mist.reconstruction.model import MistReconstructor
@@ -117,6 +118,17 @@ def test_fillers_come_last_where_nothing_is_left_to_explain() -> None:
     found = model.choose(image, Responses(response, response), 3)
     assert found.keypoints.centers[0, 0].tolist() == [10, 8]
     assert found.valid[0, 0]
+    assert found.valid.int().diff().max() <= 0
+
+
+def test_no_place_is_taken_twice_even_where_its_patch_is_too_dim(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left unexplained there would be worth a second patch; the peaks judged beside the K are the K here."""
+    monkeypatch.setattr(candidates, "PEAKS_A_CANDIDATE", 0)
+    model, image = copying_reconstructor(), spots(PLACES[:1])[None]
+    model.autoencoder.register_forward_hook(lambda module, given, said: (0.4 * said[0], said[1]))
+    response = bells({(10, 8): 0.9})
+    found = model.choose(image, Responses(response, response), 3)
+    assert len({tuple(place) for place in found.keypoints.centers[0].tolist()}) == 3
 
 
 def test_an_image_that_is_shrunk_to_look_at_is_rebuilt_in_its_own_size() -> None:

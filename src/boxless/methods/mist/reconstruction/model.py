@@ -115,16 +115,20 @@ class MistReconstructor(MistModel):
         """E_K, but a peak that explains less of the image than a fainter one gives way to it.
 
         Beside a stronger object the heatmap of a weaker one has no peak of its own, or one below that of an empty
-        corner, see :mod:`boxless.methods.mist.candidates`; its patch then rebuilds what no other does.
+        corner, see :mod:`boxless.methods.mist.candidates`; its patch then rebuilds what no other does. So two of the K
+        may lie in one window of the suppression, if not in one half as wide.
         """
         found = self.extract(responses, k)
         foreground = images - background_of(images)
         others = faint_peaks(self, responses, k, CANDIDATES)
-        overlooked = most_overlooked(foreground, found.keypoints, others.keypoints, CANDIDATES)
-        found = found.and_then(others.taken(overlooked))
+        others = others.taken(most_overlooked(foreground, found.keypoints, others.keypoints, CANDIDATES))
+        centers, taken = others.keypoints.centers, found.keypoints.centers
+        twice = (centers.unsqueeze(2) == taken.unsqueeze(1)).all(-1).any(-1)
+        found = found.and_then(others._replace(valid=others.valid & ~twice))
         patches = self.of_patches(images, found.keypoints, lambda *where: self.code(*where)[0])
+        patches = patches * found.valid[..., None, None, None]  # what is no peak explains nothing
         synthesis = synthesize(patches[:, :k], found.keypoints.first(k), (images.shape[2], images.shape[3]))
-        shares = worth(foreground, synthesis, patches, found.keypoints, k) * found.valid
+        shares = worth(foreground, synthesis, patches, found.keypoints, k)
         found = found.taken(shares.argsort(dim=1, descending=True, stable=True)[:, :k])
         heights = found.heights.masked_fill(~found.valid, -torch.inf)
         return found.taken(heights.argsort(dim=1, descending=True, stable=True))
