@@ -11,7 +11,7 @@ from PIL import Image
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods import detector
-from boxless.methods.detector import Detector
+from boxless.methods.detector import Detector, kept
 from tests.methods.mist.small import small_model
 
 pytestmark = pytest.mark.usefixtures("exact")
@@ -142,6 +142,29 @@ def test_detection_is_in_eval_mode_and_leaves_the_mode_and_the_statistics_alone(
     assert_same(model.detect(pixels(30, 41)), expected)
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_part_alone_in_training_mode_is_in_eval_mode_within_a_detection_and_not_after() -> None:
+    model = small_model()
+    model.heatmap_net.train()
+    before = {name: module.training for name, module in model.named_modules()}
+    seen: list[bool] = []
+    model.heatmap_net.register_forward_pre_hook(lambda module, _: seen.append(module.training))
+    model.detect(pixels(30, 41))
+    assert seen == [False]
+    assert {name: module.training for name, module in model.named_modules()} == before
+
+
+def test_what_is_kept_of_a_batch_is_what_is_kept_of_each_image() -> None:
+    keep = torch.tensor([[True, False, True], [False, False, False], [True, True, True]])
+    columns = (torch.rand(3, 3, 2), torch.rand(3, 3, 2), torch.rand(3, 3), torch.arange(9).view(3, 3))
+    masks = torch.rand(3, 3, 4, 5) > 0.5
+    for number, found in enumerate(kept(keep, *columns, torch.rand(3, 3, 7), masks)):
+        of_one = (found.centers, found.sizes, found.scores, found.labels)
+        assert all(torch.equal(one, column[number, keep[number]]) for one, column in zip(of_one, columns, strict=True))
+        assert found.masks is not None
+        assert torch.equal(found.masks, masks[number, keep[number]])
+    assert kept(keep[:, :0], *(column[:, :0] for column in columns))[2].centers.shape == (0, 2)
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:

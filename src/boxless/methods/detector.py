@@ -45,6 +45,21 @@ class Found:
     masks: Tensor | None = None  # (N, H, W) bool
 
 
+def kept(keep: Tensor, *columns: Tensor) -> list[Found]:
+    """What of each image is kept.
+
+    Args:
+        keep: (B, N) bool.
+        columns: those of :class:`Found`, in its order, each (B, N, ...).
+
+    Returns:
+        B of them, all taken out at once: an image at a time took a tenth of a detection.
+    """
+    image, number = keep.nonzero(as_tuple=True)
+    numbers = keep.sum(1).tolist()
+    return [Found(*row) for row in zip(*(column[image, number].split(numbers) for column in columns), strict=True)]
+
+
 class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 
@@ -218,13 +233,15 @@ class Detector(nn.Module):
 
     def _computed(self, images: Tensor, compute: Callable[[Tensor], Sequence[T]]) -> Sequence[T]:
         device = next(self.parameters()).device
-        was_training = self.training
-        self.eval()
+        training = [module for module in self.modules() if module.training]
+        for module in training:
+            module.training = False
         try:
             with torch.inference_mode(), autocast(device.type):
                 return compute(images.to(device))
         finally:
-            self.train(was_training)
+            for module in training:
+                module.training = True
 
     def _instances(self, found: Found, scale: Scale, image_size: tuple[int, int]) -> Instances:
         return Instances(

@@ -48,6 +48,14 @@ def test_an_enlarged_image_has_at_a_larger_scale_what_the_image_has() -> None:
     assert not torch.allclose(model.responses(double).sharp[:, :1], large, atol=0.02)
 
 
+def test_detection_tells_sizes_by_the_sharp_responses_as_the_model_itself_does() -> None:
+    model = spotting_model(scales=(1.0, 2.0), object_size=6.0, softmax_strength=30.0, peak_strength=5.0)
+    image = spots([(12.0, 9.0), (31.0, 18.0)])
+    output, found = model(image[None], 2), model.detect(image, k=2)
+    np.testing.assert_array_equal(found.centers, output.centers[0].numpy())
+    np.testing.assert_allclose(found.sizes, output.sizes[0].detach().numpy(), rtol=1e-5)
+
+
 def test_the_border_of_a_scale_is_as_many_pixels_of_the_smaller_image() -> None:
     model = spotting_model(scales=(1.0, 2.0), border=3)
     seen = (model.responses(torch.rand(1, 1, 40, 60)).soft > 0)[0]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from boxless.data.images import ImageLike
 from boxless.errors import BoxlessError
-from boxless.methods.detector import Detector, Found
+from boxless.methods.detector import Detector, Found, kept
 from boxless.methods.tusk.config import TuskConfig
 from boxless.methods.tusk.networks import Decoder, Encoder, Maps, unit
 from boxless.ops.blending import blend
@@ -213,7 +213,7 @@ class Tusk(Detector):
             centers = torch.minimum((found.centers + self.offset_of[prototypes]).clamp_min(0.0), last)
             columns = [centers, torch.full_like(centers, self.config.object_size), *columns]
         keep = found.valid & (found.scores >= least)
-        return [Found(*(column[own] for column in row)) for *row, own in zip(*columns, keep, strict=True)]
+        return kept(keep, *columns)
 
     def _boxes(self, keypoints: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Centres and sizes (B, K, 2) of the masks; of an empty one the keypoint with a box of the usual size."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from boxless.data.crops import with_shorter_edge
 from boxless.data.resize import centers_to_original, sizes_to_original
-from boxless.methods.detector import Detector, Found
+from boxless.methods.detector import Detector, Found, kept
 from boxless.methods.mist.backbone.config import MistBackboneConfig
 from boxless.nets.backbone import Backbone
 from boxless.nets.residual import ResidualBlock
@@ -227,10 +227,7 @@ class MistBackbone(Detector):
         keep = output.valid & (best >= probabilities[..., -1]) & (scores >= (threshold or 0.0))
         if k is None and threshold is not None:  # the number is that of the image with the most
             keep = keep & (output.heights >= LEAST_RESPONSE)
-        return [
-            Found(c[m], s[m], p[m], n[m])
-            for c, s, p, n, m in zip(output.centers, output.sizes, scores, labels, keep, strict=True)
-        ]
+        return kept(keep, output.centers, output.sizes, scores, labels)
 
     def _peaks_at_most(self, response: Tensor) -> int:
         """The largest number of local maxima that a response (B, h, w) has, worth a look."""

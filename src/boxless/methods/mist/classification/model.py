@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from boxless.methods.detector import Found
+from boxless.methods.detector import Found, kept
 from boxless.methods.mist.config import MistClassifierConfig
 from boxless.methods.mist.model import Keypoints, MistModel
 from boxless.nets.residual import PyramidEncoder
@@ -94,7 +94,4 @@ class MistClassifier(MistModel):
         keep = valid & (scores >= (threshold or 0.0))
         if self.config.background:
             keep = keep & (best >= probabilities[..., -1])
-        return [
-            Found(c[m], s[m], p[m], n[m])
-            for c, s, p, n, m in zip(keypoints.centers, keypoints.sizes, scores, labels, keep, strict=True)
-        ]
+        return kept(keep, keypoints.centers, keypoints.sizes, scores, labels)

@@ -15,7 +15,7 @@ from boxless.data.images import ImageLike, to_tensor
 from boxless.data.resize import centers_to_fitted, sizes_to_fitted
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Found
+from boxless.methods.detector import Found, kept
 from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistReconstructorConfig
 from boxless.methods.mist.model import Extracted, Keypoints, MistModel, Responses, background_of
@@ -156,10 +156,7 @@ class MistReconstructor(MistModel):
         codes = self.of_patches(images, keypoints, self._encode)
         keep = valid & (heights >= (threshold or 0.0))
         labels = torch.zeros_like(keypoints.sides, dtype=torch.int64)
-        return [
-            Found(c[m], s[m], p[m], n[m], d[m])
-            for c, s, p, n, d, m in zip(keypoints.centers, keypoints.sizes, heights, labels, codes, keep, strict=True)
-        ]
+        return kept(keep, keypoints.centers, keypoints.sizes, heights, labels, codes)
 
     def _encode(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints))
