@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from boxless.ops.opaque import halve, trim
 from boxless.ops.relu import relu_
+from boxless.ops.small_maps import convolve_small, sees_all
 
 
 class LayerNorm(nn.Module):
@@ -52,6 +53,27 @@ def _group_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return wide.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
+class SameConv2d(nn.Conv2d):
+    """A convolution that keeps the size of its maps, zeros around them; of small ones a matrix product.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        kernel: its odd side.
+    """
+
+    bias: nn.Parameter
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        if sees_all((maps.shape[2], maps.shape[3]), self.kernel_size[0]):
+            return convolve_small(maps, self.weight, self.bias)
+        return super().forward(maps)
+
+
 class ResidualBlock(nn.Module):
     """Two times normalise, ReLU, 3×3 convolution; beside them the input, through 1×1 where the channels differ.
 
@@ -64,12 +86,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, padded: bool = True, kernel: int = 3) -> None:
         super().__init__()
-        padding = kernel // 2 if padded else 0
+        convolution = SameConv2d if padded else nn.Conv2d
         self.trim = 0 if padded else 2 * (kernel // 2)
         self.norm1 = LayerNorm(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel, padding=padding)
+        self.conv1 = convolution(inputs, outputs, kernel)
         self.norm2 = LayerNorm(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel, padding=padding)
+        self.conv2 = convolution(outputs, outputs, kernel)
         self.shortcut: nn.Module = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
