@@ -65,6 +65,9 @@ def _run(words: list[str]) -> int:
         from boxless.cli.parsing import did_you_mean
 
         raise BoxlessError(f"There is no verb {verb}; the verbs are {', '.join(VERBS)}{did_you_mean(verb, VERBS)}")
+    from boxless.allocator import keep_freed_memory
+
+    keep_freed_memory()
     code: int = import_module(f"boxless.cli.{verb}").run(words[1:])
     return code
 
