@@ -58,7 +58,7 @@ def test_a_resume_drops_what_will_be_trained_again_and_mends_the_file(tmp_path: 
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_curves_run_over_the_epochs_from_one(tmp_path: Path) -> None:
+def test_curves_run_over_the_steps_by_the_end_of_each_epoch(tmp_path: Path) -> None:
     run = written(tmp_path, {"loss": 3.0, "epoch": 0, "step": 9}, {"loss": 2.0, "val": 0.5, "epoch": 1, "step": 19})
     assert curves(run, 10) == {"loss": ([10, 20], [3.0, 2.0]), "val": ([20], [0.5])}
 

@@ -85,8 +85,8 @@ class Extracted(NamedTuple):
 
 TILE = 512  # pixels; larger images are seen in tiles of this side
 PATCHES_AT_ONCE = 512
-PIXELS_AT_ONCE = {"cpu": 2**15}  # that the heatmap network sees: activations of few stay in a CPU's caches, and lie in
-MANY_PIXELS = 2**20  # memory that the process has already; on other devices a GB of activations
+MANY_PIXELS = 2**20  # whose softmax is taken at once; the network's activations of so many are a GB
+PIXELS_AT_ONCE = {"cpu": 2**15}  # that the network sees, elsewhere as many: in memory that the process has already
 REACH = 2.0  # pixels of the image as a scale sees it: how far off the peak of all scales its own may lie
 LOWEST_PEAK = 1e-6  # above a flat heatmap; in proportion to such a peak the others are all as high as can be
 LEAST_HEIGHT = 0.05  # peaks lower than this share of a usual one are no candidates
@@ -124,7 +124,7 @@ class MistModel(Detector):
         images: Tensor,
         network: Callable[..., Tensor] | None = None,
         extents: Tensor | None = None,
-        sharp: bool = True,
+        with_sharp: bool = True,
     ) -> Responses:
         """The local softmax of H_η at each scale, of images (B, C, H, W).
 
@@ -140,10 +140,10 @@ class MistModel(Detector):
             images: of any size that the network takes at all scales.
             network: stands in for the heatmap network, as its compiled form; it is given extents where there are any.
             extents: (B, 2) height and width of the part of each image that is no padding.
-            sharp: false where nobody looks at the sharp ones: the soft ones stand there too.
+            with_sharp: false where nobody looks at the sharp ones: the soft ones stand there too.
         """
         network = self.heatmap_net if network is None else network
-        of_scales = [self._responses_at(scale, images, network, extents, sharp) for scale in self.config.scales]
+        of_scales = [self._responses_at(scale, images, network, extents, with_sharp) for scale in self.config.scales]
         return Responses(*(torch.cat(maps, dim=1) for maps in zip(*of_scales, strict=True)))
 
     def _responses_at(
@@ -257,7 +257,7 @@ class MistModel(Detector):
         no peak, or not worth a look. Images larger than ``TILE`` are seen in tiles.
         """
         height, width = images.shape[-2:]
-        responses = self._seen(images, sharp=len(self.config.scales) > 1 or self.config.refine_size > 1)
+        responses = self._seen(images, with_sharp=len(self.config.scales) > 1 or self.config.refine_size > 1)
         if k or threshold is None:
             found = self.choose(images, responses, min(k or self.config.instances, height * width))
         else:
@@ -273,7 +273,7 @@ class MistModel(Detector):
         worth = heatmap - self.flat_height > LEAST_HEIGHT * self.peak_height
         return max(1, int((maxima & worth).flatten(1).sum(1).max()))
 
-    def _seen(self, images: Tensor, sharp: bool = True) -> Responses:
+    def _seen(self, images: Tensor, with_sharp: bool = True) -> Responses:
         """Of images of any size: padded with black where they are too small for the network, in tiles where large."""
         height, width = images.shape[-2:]
         least = max(self.config.softmax_size, math.ceil(self._margin)) + 1
@@ -282,7 +282,7 @@ class MistModel(Detector):
             padded = self.responses(images, extents=images.new_tensor([[height, width]]))
             return Responses(*(maps[:, :, :height, :width] for maps in padded))
         tile = min(images.shape[2], TILE) * min(images.shape[3], TILE)
-        parts = [self._responses_by_tiles(part, sharp) for part in images.split(max(1, MANY_PIXELS // tile))]
+        parts = [self._responses_by_tiles(part, with_sharp) for part in images.split(max(1, MANY_PIXELS // tile))]
         return Responses(*(torch.cat(maps) for maps in zip(*parts, strict=True)))
 
     def _scores(self, images: Tensor) -> Tensor:
@@ -303,7 +303,7 @@ class MistModel(Detector):
         reach = max(math.ceil(self._margin), math.ceil(self.config.border * largest))
         halo = reach + math.ceil(self.config.softmax_size // 2 * largest)  # what a pixel depends on
         if max(height, width) <= TILE + 2 * halo:
-            return self.responses(images, self._scores, sharp=with_sharp)
+            return self.responses(images, self._scores, with_sharp=with_sharp)
         sharp = images.new_zeros(len(images), len(self.config.scales), height, width)
         responses = Responses(sharp, torch.zeros_like(sharp))
         for top in range(0, height, TILE):
@@ -311,7 +311,7 @@ class MistModel(Detector):
                 bottom, right = min(top + TILE, height), min(left + TILE, width)
                 first_row, first_column = max(0, top - halo), max(0, left - halo)
                 seen = images[:, :, first_row : bottom + halo, first_column : right + halo]
-                tile = self.responses(seen, self._scores, sharp=with_sharp)
+                tile = self.responses(seen, self._scores, with_sharp=with_sharp)
                 rows = slice(top - first_row, bottom - first_row)
                 columns = slice(left - first_column, right - first_column)
                 for whole, part in zip(responses, tile, strict=True):
