@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from boxless.hardware import can_compile
-from boxless.nets.residual import LayerNorm, PyramidEncoder, ResidualBlock
-from boxless.ops.layout import channels_last
+from boxless.nets.residual import PyramidEncoder, ResidualBlock
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -26,52 +25,6 @@ def plain_block(block: ResidualBlock, x: Tensor) -> Tensor:
     y = F.conv2d(y.relu(), block.conv1.weight, block.conv1.bias, padding=1)
     y = F.group_norm(y, 1, block.norm2.weight, block.norm2.bias)
     return F.conv2d(y.relu(), block.conv2.weight, block.conv2.bias, padding=1)
-
-
-class TestLayerNorm:
-    def test_is_group_norm_of_one_group_in_values_and_gradients(self) -> None:
-        x = (3 * random(2, 4, 5, 7) + 1.5).requires_grad_()
-        target = random(2, 4, 5, 7, seed=9)
-        ours, theirs = LayerNorm(4), nn.GroupNorm(1, 4)
-        for layer in (ours, theirs):
-            shuffle_weights(layer)
-        results = []
-        for layer in (ours, theirs):
-            output = layer(x)
-            gradients = torch.autograd.grad((output * target).sum(), (x, layer.weight, layer.bias))
-            results.append((output, *gradients))
-        for mine, torchs in zip(*results, strict=True):
-            torch.testing.assert_close(mine, torchs, rtol=1e-4, atol=1e-5)
-
-    @pytest.mark.parametrize("channels", [1, 2, 8, 12, 16, 40])
-    @pytest.mark.parametrize("width", [7, 8, 32])
-    @torch.no_grad()
-    def test_without_gradient_it_is_the_same_in_any_layout(self, channels: int, width: int) -> None:
-        layer = LayerNorm(channels)
-        shuffle_weights(layer)
-        x = 3 * random(2, channels, 5, width) + 1.5
-        expected = F.group_norm(x, 1, layer.weight, layer.bias)
-        for laid in (x, channels_last(x)):
-            torch.testing.assert_close(layer(laid), expected, rtol=1e-4, atol=1e-5)
-
-    def test_gradient(self) -> None:
-        layer = LayerNorm(2).double()
-        shuffle_weights(layer.float())
-        x = random(1, 2, 2, 3).double().requires_grad_()
-        assert torch.autograd.gradcheck(layer.double(), x)
-
-    def test_statistics_of_bfloat16_are_taken_in_float32(self) -> None:
-        x = (40 + random(2, 3, 16, 16)).bfloat16()
-        ours = LayerNorm(3)(x)
-        assert ours.dtype == torch.bfloat16
-        expected = F.group_norm(x.double(), 1)
-        torch.testing.assert_close(ours.double(), expected, rtol=2**-8, atol=1e-4)
-
-    def test_constant_input_gives_the_bias(self) -> None:
-        layer = LayerNorm(3)
-        shuffle_weights(layer)
-        ours = layer(torch.full((1, 3, 4, 5), 7.0))
-        torch.testing.assert_close(ours, layer.bias.view(1, 3, 1, 1).expand(1, 3, 4, 5), rtol=0, atol=1e-3)
 
 
 class TestResidualBlock:

@@ -1,9 +1,9 @@
 """Residual blocks with layer normalisation before each convolution (MIST, supplement C.1)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from boxless.ops.layer_norm import layer_norm
 from boxless.ops.opaque import halve, trim
 from boxless.ops.relu import relu_
 from boxless.ops.small_maps import convolve_small, sees_all
@@ -11,9 +11,6 @@ from boxless.ops.small_maps import convolve_small, sees_all
 
 class LayerNorm(nn.Module):
     """Normalise each sample over channels, rows and columns, then scale and shift each channel: GroupNorm(1).
-
-    Written with plain means, which compile into few passes over memory; ``native_group_norm_backward`` in bf16
-    costs more than the convolutions of a small network on a CPU. The statistics are float32 at least.
 
     Args:
         channels: of the input.
@@ -28,29 +25,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, H, W), same type."""
-        if not torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            return _group_norm(x, self.weight, self.bias, self.eps)  # its forward alone is fast
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean = wide.mean((1, 2, 3), keepdim=True)
-        variance = (wide - mean).square().mean((1, 2, 3), keepdim=True)
-        scale = torch.rsqrt(variance + self.eps) * self.weight.view(1, -1, 1, 1)
-        shift = self.bias.view(1, -1, 1, 1) - mean * scale
-        return (wide * scale + shift).to(x.dtype)
-
-
-def _group_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """``F.group_norm`` of one group.
-
-    With few channels its kernel for channels_last takes long, with 8 ten times as long as with 32. So some pixels side
-    by side are taken for one of about 32 channels, which is the same to a mean over all.
-    """
-    batch, channels, height, width = x.shape
-    together = 32 // channels
-    if together <= 2 or width % together or not x.is_contiguous(memory_format=torch.channels_last):
-        return F.group_norm(x, 1, weight, bias, eps)
-    wide = x.permute(0, 2, 3, 1).reshape(batch, height, width // together, together * channels).permute(0, 3, 1, 2)
-    wide = F.group_norm(wide, 1, weight.repeat(together), bias.repeat(together), eps)
-    return wide.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        return layer_norm(x, self.weight, self.bias, self.eps)
 
 
 class SameConv2d(nn.Conv2d):
