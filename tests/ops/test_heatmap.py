@@ -182,6 +182,11 @@ class TestTopKPeaks:
         assert peaks.centers.tolist() == [[[2, 2], [9, 2], [3, 2], [2, 1]]]
         assert peaks.valid.tolist() == [[True, True, False, False]]
 
+    def test_fillers_of_a_faint_map_are_its_highest_pixels(self) -> None:
+        heatmap = torch.zeros(1, 5, 12)
+        heatmap[0, 2, 5], heatmap[0, 2, 6], heatmap[0, 1, 5], heatmap[0, 3, 4] = 3e-8, 2e-8, 1e-8, 0.5e-8
+        assert top_k_peaks(heatmap, 5).centers.tolist() == [[[5, 2], [0, 0], [6, 2], [5, 1], [4, 3]]]
+
     @pytest.mark.parametrize("k", [0, -1, 25])
     def test_k_beyond_the_map_is_refused(self, k: int) -> None:
         with pytest.raises(ValueError, match=f"k is {k}, .* 4×6 pixels has 1 to 24"):

@@ -15,7 +15,7 @@ LAYOUTS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.chan
 
 
 @LAYOUTS
-@pytest.mark.parametrize("margin", [1, 2])
+@pytest.mark.parametrize("margin", [0, 1, 2])
 def test_trim_is_slicing_of_a_rectangle(margin: int, layout: torch.memory_format) -> None:
     images = random(2, 3, 7, 9).to(memory_format=layout)
     expected = images[:, :, margin : 7 - margin, margin : 9 - margin]

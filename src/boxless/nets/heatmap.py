@@ -11,8 +11,8 @@ from boxless.ops.padding import repeat_edges
 class HeatmapNet(nn.Module):
     """Padding, batch norm of the input, 1×1 convolution, residual blocks without padding, 1×1 to one score.
 
-    The padding is what the blocks take off, so the score map is as large as the image. It repeats the edge; the paper's
-    reflection shows objects near the edge twice, and peaks were drawn from them to the edge.
+    The padding is what the blocks take off, so the score map is as large as the image. It repeats the edge; the
+    reflection of the release shows objects near the edge twice, and peaks were drawn from them to the edge.
 
     Args:
         inputs: channels of the image.

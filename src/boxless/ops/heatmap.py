@@ -146,11 +146,10 @@ def top_k_peaks(heatmap: Tensor, k: int, size: int = 5) -> Peaks:
     heatmap = heatmap.detach().float()
     peak = suppress_non_maxima(heatmap, size)
     values = heatmap.flatten(1)
-    low, high = values.aminmax(dim=1, keepdim=True)
-    drop = (
-        (high - low) + low.abs() + high.abs() + 1.0
-    )  # takes the highest filler below the lowest peak, at any magnitude
-    ranking = torch.where(peak.flatten(1), values, values - drop)
+    low, high = values.double().aminmax(dim=1, keepdim=True)
+    drop = (high - low) + low.abs() + high.abs()  # takes the highest filler below the lowest peak, at any magnitude
+    drop = drop.clamp_min(torch.finfo(torch.float32).tiny)  # of a map of zeros too
+    ranking = torch.where(peak.flatten(1), values, values - drop)  # in float64, in which fillers keep their order
     index = ranking.topk(k, dim=1).indices
     centers = torch.stack((index % width, index // width), dim=-1).to(heatmap.dtype)
     return Peaks(centers, values.gather(1, index), peak.flatten(1).gather(1, index))

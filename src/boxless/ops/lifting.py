@@ -19,7 +19,9 @@ def lift(
     """G for one scale or several: the heatmap of each scale (MIST, section 4.1, supplement B).
 
     The value of a keypoint is shared by the two scales next to its size so that the first moment over the scales is the
-    size, and :func:`boxless.ops.heatmap.peak_scales` gives it back. A size outside of the scales counts at the nearest.
+    size, and :func:`boxless.ops.heatmap.peak_scales` gives it back (of a Gaussian that is wider at larger scales only
+    where it lies on whole pixels: beside its middle the wider one is higher). A size outside of the scales counts at
+    the nearest.
 
     Args:
         centers: (B, K, 2) x and y, in pixels.

@@ -63,8 +63,8 @@ def label_set_upper_bound(log_probs: Tensor, label_sets: LabelSets, depth: int) 
 
     From the probability that no class outside of L appears are subtracted those of all sets of fewer than ``depth``
     classes. What remains is the probability that at least ``depth`` different classes of L appear, and no others:
-    it falls as the depth grows, and at depth |L| it is the likelihood. Sums of products in closed form, not the
-    recursion itself; rounding errors are added to the bound.
+    it falls as the depth grows, but for rounding, and at depth |L| it is the likelihood. Sums of products in closed
+    form, not the recursion itself; rounding errors are added to the bound.
 
     Args:
         log_probs: as for :func:`label_set_log_likelihood`.

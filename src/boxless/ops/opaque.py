@@ -15,9 +15,13 @@ from torch import Tensor
 def trim(images: Tensor, margin: int) -> Tensor:
     """Take rows and columns off each side: (B, C, H, W) to (B, C, H − 2·margin, W − 2·margin)."""
     if not torch.is_grad_enabled():
-        return images[:, :, margin:-margin, margin:-margin]
+        return _inner(images, margin)
     trimmed: Tensor = _trim(images, margin)
     return trimmed
+
+
+def _inner(images: Tensor, margin: int) -> Tensor:
+    return images[:, :, margin : images.shape[2] - margin, margin : images.shape[3] - margin]
 
 
 def halve(images: Tensor) -> Tensor:
@@ -33,7 +37,7 @@ def halve(images: Tensor) -> Tensor:
 
 @torch.library.custom_op("boxless::trim", mutates_args=())
 def _trim(images: Tensor, margin: int) -> Tensor:
-    return images[:, :, margin:-margin, margin:-margin].clone()
+    return _inner(images, margin).clone()
 
 
 @torch.library.custom_op("boxless::untrim", mutates_args=())
@@ -55,7 +59,7 @@ def _unhalve(gradient: Tensor, images: Tensor, places: Tensor) -> Tensor:
     return result
 
 
-_trim.register_fake(lambda images, margin: images[:, :, margin:-margin, margin:-margin].clone())
+_trim.register_fake(lambda images, margin: _inner(images, margin).clone())
 _untrim.register_fake(lambda images, margin: F.pad(images, (margin, margin, margin, margin)))
 _unhalve.register_fake(lambda gradient, images, places: torch.empty_like(images))
 

@@ -17,7 +17,7 @@ def render(
     """Σ_k s_k · D_k · N(L_k): the weighted sum of the keypoints, each a Gaussian times its descriptor.
 
     Args:
-        centers: (B, K, 2) x and y, in pixels; outside of the map they count at the border.
+        centers: (B, K, 2) x and y, in pixels; outside of the map they count at the border, if the variance is small.
         descriptors: (B, K, C).
         scores: (B, K) the weight of each keypoint.
         image_size: height and width.

@@ -1,9 +1,11 @@
+from itertools import pairwise, permutations
+
 import pytest
 import torch
 from torch import Tensor
 
 from boxless.methods.mcmil import grouping
-from boxless.methods.mcmil.grouping import group
+from boxless.methods.mcmil.grouping import Groups, group
 
 Spot = tuple[int, int, int, float]  # class, x, y, probability
 
@@ -70,6 +72,41 @@ def test_the_parts_of_one_thing_make_its_middle_its_extent_and_its_score() -> No
     assert found.scores[0] > 1 - 1e-4
     (apart,) = group(probabilities(*bar[:5], *bar[8:]), half=2, lowest=0.5)
     assert apart.labels.tolist() == [0, 0]
+
+
+def ridge(height: float, *points: tuple[int, int]) -> Tensor:
+    """(1, 24, 30): mass along straight lines from point to point, x and y."""
+    mass = torch.zeros(1, 24, 30)
+    for (x, y), (to_x, to_y) in pairwise(points):
+        mass[0, min(y, to_y) : max(y, to_y) + 1, min(x, to_x) : max(x, to_x) + 1] = height
+    return mass
+
+
+@pytest.mark.parametrize("order", permutations(range(3)))
+@pytest.mark.parametrize(
+    ("mass", "summits", "things"),
+    [
+        # around a corner: the straight way from end to end leads through nothing
+        (ridge(0.8, (4, 3), (4, 20), (25, 20)), {(4, 3): 1.0, (4, 20): 0.9, (25, 20): 1.0}, 1),
+        # a weak one between two, which is part of one of them and does not make them one
+        (ridge(0.4, (4, 10), (25, 10)), {(4, 10): 1.0, (14, 10): 0.5, (25, 10): 0.9}, 2),
+    ],
+)
+def test_what_is_one_thing_does_not_hang_on_the_order_of_its_parts(
+    mass: Tensor, summits: dict[tuple[int, int], float], things: int, order: tuple[int, ...]
+) -> None:
+    mass = mass.clone()
+    for (x, y), height in summits.items():
+        mass[0, y, x] = height
+    places = [list(summits)[number] for number in order]
+    peaks = torch.tensor([(0, y, x) for x, y in places])
+    scores = torch.tensor([0.99, 0.98, 0.97])
+    parts = Groups(torch.tensor(places).float(), torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), scores)
+    whole = grouping._without_dips(mass, peaks, parts)
+    assert len(whole.scores) == things
+    assert whole.scores[0] == 0.99
+    if things == 1:
+        assert whole.extents.tolist() == [[21.0, 17.0]]
 
 
 def test_repeated_digits_that_nearly_touch_stay_apart() -> None:

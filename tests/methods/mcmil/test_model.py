@@ -164,6 +164,19 @@ def test_the_class_map_shows_each_place_at_its_pixel(model: McmilDetector) -> No
     assert (seen[:, :, :8] == 0).all()
 
 
+@pytest.mark.parametrize("size", [(14, 14), (14, 28), (28, 14)])
+def test_the_class_map_of_a_single_row_or_column_fades_beyond_it(size: tuple[int, int]) -> None:
+    model = McmilDetector(McmilConfig(class_names=CLASS_NAMES))
+    image = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(0))
+    probabilities = model(image).probabilities[0, :-1]
+    assert min(probabilities.shape[1:]) == 1
+    seen = model.class_map(image)[0]
+    x, y = model.points(torch.zeros(1, 2), image)[0].round().int().tolist()
+    torch.testing.assert_close(seen[:, y, x], probabilities[:, 0, 0])
+    assert (seen[:, 0] == 0).all()  # no place looks there
+    assert (seen[:, :, 0] == 0).all()
+
+
 @pytest.mark.parametrize(("recipe", "side"), [("mcmil-cifar10", 4), ("mcmil-cifar10-cross-entropy", 1)])
 def test_the_papers_networks_for_cifar10(recipe: str, side: int) -> None:
     """P has the shape (11, 4, 4), that of the twin (11, 1, 1), and both have about 2.7 million coefficients."""

@@ -150,6 +150,20 @@ class TestDecoding:
                 expected[b] += layer[:-1] * layer[-1] / total
         torch.testing.assert_close(ours.image, expected)
 
+    @pytest.mark.parametrize("masks", [False, True])
+    def test_keypoints_that_are_none_draw_nothing(self, masks: bool) -> None:
+        model = small_model(masks=masks, variance=0.7)
+        found, descriptors = keypoints(model)
+        some = found._replace(valid=torch.tensor([[True, False, True]] * 2))
+        ours = model.decode(some, descriptors, (12, 18))
+        without = Keypoints(*(values[:, [0, 2]] for values in found))
+        alone = model.decode(without, descriptors[:, [0, 2]], (12, 18))
+        torch.testing.assert_close(ours.image, alone.image)
+        assert not torch.allclose(ours.image, model.decode(found, descriptors, (12, 18)).image)
+        if masks:
+            assert ours.alphas is not None
+            assert (ours.alphas[:, 1] == 0).all()
+
     def test_a_new_decoder_draws_dark_images(self) -> None:
         model = small_model()
         assert model.decode(*keypoints(model), (12, 18)).image.mean() < 0.3
@@ -267,6 +281,32 @@ class TestMasks:
         for mask, size in zip(found.masks, found.sizes, strict=True):
             rows, columns = np.nonzero(mask)
             assert size.tolist() == [np.ptp(columns) + 1, np.ptp(rows) + 1]
+
+    def test_masks_of_an_image_have_nothing_to_do_with_the_others_of_its_batch(self) -> None:
+        """Of two that overlap the dimmer, which is the more opaque, is left out: also beside an image with more."""
+        model = masking_model(varying=False)
+
+        class DimmerIsMoreOpaque(nn.Module):
+            def forward(self, maps: Tensor) -> Tensor:
+                size = maps.abs().sum(1, keepdim=True)
+                highest = size.amax((2, 3), keepdim=True)
+                alpha = torch.where(size > 0.05 * highest, 4.0 - torch.tanh(highest), -4.0)
+                return torch.cat((torch.full_like(size, 2.0), alpha), dim=1)
+
+        model.decoder = DimmerIsMoreOpaque()  # type: ignore[assignment]
+        image = torch.maximum(spots([(20.0, 12.0)]), 0.5 * spots([(20.0, 17.0)]))
+        every = model.detect(image, k=2)
+        threshold = float(every.scores.mean())
+        assert every.scores[0] > threshold > every.scores[1]
+        full = spots([(x, y) for x in (5.0, 20.0, 35.0) for y in (5.0, 14.0, 24.0)])
+        alone = model.detect([image], threshold=threshold)[0]
+        beside = model.detect([image, full], threshold=threshold)[0]
+        assert alone.masks is not None
+        assert beside.masks is not None
+        assert every.masks is not None
+        assert len(alone) == len(beside) == 1
+        assert (alone.masks == beside.masks).all()
+        assert every.masks[0].sum() < alone.masks[0].sum()  # with the other counted in
 
     def test_segments_name_the_most_opaque_layer_of_each_pixel(self) -> None:
         model = masking_model(varying=False)

@@ -21,7 +21,7 @@ from boxless.ops.heatmap import suppress_non_maxima
 ALMOST_ONE = 1 - 1e-7
 SURE = 0.5  # score of what may be a part of something large; what is likely nothing may be all around it
 POINTS_AT_ONCE = 2**22  # of lines between maxima
-DIP = 0.7  # two maxima are two things where the lowest mass between them is below this share of the lower one
+DIP = 0.7  # two maxima are two things where the mass on the way between them falls below this share of the lower one
 
 
 class Groups(NamedTuple):
@@ -74,18 +74,15 @@ def _without_dips(mass: Tensor, peaks: Tensor, groups: Groups) -> Groups:
     """
     sure = int((groups.scores >= SURE).sum())  # the first of them
     of_one_class = peaks[:sure, None, 0] == peaks[None, :sure, 0]
-    first, second = torch.triu(of_one_class, diagonal=1).nonzero(as_tuple=True)
-    if len(first) == 0:
+    pairs = torch.triu(of_one_class, diagonal=1).nonzero()
+    if len(pairs) == 0:
         return groups
-    pairs = max(1, POINTS_AT_ONCE // max(mass.shape[1:]))
-    parts = zip(first.split(pairs), second.split(pairs), strict=True)
-    joined = torch.cat([_no_dip(mass, peaks[one], peaks[other]) for one, other in parts])
-    leader = torch.arange(len(peaks), device=mass.device)
-    leader = leader.scatter_reduce(0, second[joined], first[joined], "amin")
-    while not torch.equal(leader, leader[leader]):
-        leader = leader[leader]
+    parts = pairs.split(max(1, POINTS_AT_ONCE // max(mass.shape[1:])))
+    lowest = torch.cat([_lowest_between(mass, *peaks[part].unbind(1)) for part in parts])
+    heights = mass[tuple(peaks.T)]
+    leader = torch.tensor(_joined(heights, pairs, lowest), device=mass.device)
     kept, member = leader.unique(return_inverse=True)
-    weights = mass[tuple(peaks.T)].unsqueeze(1)
+    weights = heights.unsqueeze(1)
     ends = torch.cat((groups.places + groups.extents / 2, groups.extents / 2 - groups.places), dim=1)  # high, −low
     index = member.unsqueeze(1)
     sums = ends.new_zeros(len(kept), 3).index_add_(0, member, torch.cat((groups.places * weights, weights), dim=1))
@@ -93,13 +90,41 @@ def _without_dips(mass: Tensor, peaks: Tensor, groups: Groups) -> Groups:
     return Groups(sums[:, :2] / sums[:, 2:], reach[:, :2] + reach[:, 2:], groups.labels[kept], groups.scores[kept])
 
 
-def _no_dip(mass: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Whether the mass (C, M, N) nowhere dips on the line between two peaks (P, 3), class, row, column: (P,)."""
+def _joined(heights: Tensor, pairs: Tensor, lowest: Tensor) -> list[int]:
+    """For each maximum the first of those that it is one thing with.
+
+    From the highest way between two on, what it joins is one unless the way dips below its share of the lower of the
+    two highest maxima there. So a way may lead over other maxima, as around a corner, but not over one that is itself a
+    dip between two; and the order of the maxima does not count.
+
+    Args:
+        heights: (N,) the mass at each maximum.
+        pairs: (P, 2) of them.
+        lowest: (P,) mass on the way between the two.
+    """
+    near = lowest >= DIP * heights[pairs].amin(1)
+    order = lowest[near].argsort(descending=True, stable=True)
+    leader, highest = list(range(len(heights))), heights.tolist()
+
+    def first_of(one: int) -> int:
+        while leader[one] != one:
+            one = leader[one]
+        return one
+
+    for (one, other), low in zip(pairs[near][order].tolist(), lowest[near][order].tolist(), strict=True):
+        first, second = sorted((first_of(one), first_of(other)))
+        if low >= DIP * min(highest[first], highest[second]):
+            leader[second] = first
+            highest[first] = max(highest[first], highest[second])
+    return [first_of(one) for one in leader]
+
+
+def _lowest_between(mass: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """The least mass (C, M, N) on the line between two peaks (P, 3), class, row, column: (P,)."""
     along = torch.linspace(0, 1, max(mass.shape[1:]), device=mass.device)[:, None]
     start, end = first[:, None, 1:], second[:, None, 1:]
     rows, columns = (start + along * (end - start)).round().long().unbind(-1)  # (pairs, points)
-    between = mass[first[:, None, 0], rows, columns]
-    return between.amin(1) >= DIP * torch.minimum(between[:, 0], between[:, -1])
+    return mass[first[:, None, 0], rows, columns].amin(1)
 
 
 def _windows(classes: Tensor, half: int, peaks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:

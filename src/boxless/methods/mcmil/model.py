@@ -122,12 +122,12 @@ class McmilDetector(Detector):
         )
         grid = torch.stack(
             (
-                (2 * x / max(1, columns - 1) - 1).expand(len(y), -1),
-                (2 * y / max(1, rows - 1) - 1)[:, None].expand(-1, len(x)),
+                ((2 * x + 1) / columns - 1).expand(len(y), -1),
+                ((2 * y + 1) / rows - 1)[:, None].expand(-1, len(x)),
             ),
             dim=-1,
         )
-        return F.grid_sample(probabilities, grid.expand(len(images), -1, -1, -1), align_corners=True)
+        return F.grid_sample(probabilities, grid.expand(len(images), -1, -1, -1), align_corners=False)
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The instances of the map, of at least a score, the ``k`` surest at most.

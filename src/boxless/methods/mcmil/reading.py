@@ -27,7 +27,7 @@ def reading_order(places: Tensor) -> Tensor:
 def columns_read(probabilities: Tensor) -> list[tuple[int, ...]]:
     """The paper's rule for horizontal numbers: runs of one class along the columns are one character each.
 
-    A column says the class that is surest in it, where any is surer than the background; "11111 55 22222" is read as
+    A column says the class that is surest in it, where any is as sure as the background; "11111 55 22222" is read as
     1, 5, 2, and a column of background lets a class come again.
 
     Args:

@@ -140,8 +140,8 @@ class HeatmapTrainingConfig:
     """How a heatmap network and a task network are trained.
 
     Attributes:
-        optimizer: of both networks: "adam", as in the paper; or "muon", for the kernels of convolutions by Muon and the
-            rest by Adam, see ``boxless.engine.optimizers``. From counts alone it learns to tell classes far later.
+        optimizer: of both networks: "adam", as in the release; or "muon", for the kernels of convolutions by Muon and
+            the rest by Adam, see ``boxless.engine.optimizers``. From counts alone it learns to tell classes far later.
         heatmap_rate: Adam's learning rate for the heatmap network.
         task_rate: Adam's learning rate for the task network.
         warmup: steps over which both rates rise from zero.
@@ -190,9 +190,9 @@ class MistTrainingConfig(HeatmapTrainingConfig):
         keypoint_rate: for "registration" the length of the moves of a batch, in pixels; for "gradient" the rate for the
             loss of one sample (the release's 1e4 for a mean over 32 samples is 312.5).
         keypoint_steps: moves of the keypoints a batch; those of a registration are together as long as its rate.
-        task_first: with "gradient", train the task network on the detected keypoints, and move them afterwards (2018);
-            else on the moved ones (2021, as the release has it). A registration always comes after, as it moves what
-            the task decoded.
+        task_first: with "gradient", train the task network on the detected keypoints, and move them afterwards, as
+            algorithm 1 is printed; else on the moved ones (the release). A registration always comes after, as it moves
+            what the task decoded.
         candidates: with "registration", peaks beside the K that are judged too; all become targets of the heatmap by
             what they are worth (see ``boxless.methods.mist.worth``).
         trust: a sample's heatmap loss is weighted by exp(−trust · its task loss).

@@ -1,4 +1,7 @@
-"""MIST: how all its tasks learn alike (CVPR 2021, algorithm 1): keypoints, task network, heatmap network."""
+"""MIST: how all its tasks learn alike (CVPR 2021, algorithm 1): task network, keypoints, heatmap network.
+
+The penalty λ‖{x_k} − E_K(H_η(I))‖² of eq. 6 is left out: keypoints begin each batch where it is zero, and move little.
+"""
 
 from dataclasses import dataclass, field
 
@@ -58,7 +61,7 @@ class MistTraining(HeatmapTraining):
             keypoints, heights = self._register(batch, candidates, task)
         else:
             keypoints, heights = self._detect(batch, responses, 0), None  # {x_k} = E_K(H_η(I))
-            if self.settings.task_first:  # 2018
+            if self.settings.task_first:  # as algorithm 1 is printed
                 task = self._step_task(batch, keypoints)
             for _ in range(self.settings.keypoint_steps):
                 keypoints = self._step_keypoints(batch, keypoints)

@@ -48,5 +48,5 @@ def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Keypoi
 
 
 def relative_worth(shares: Tensor, chosen: int) -> Tensor:
-    """Targets from worths (B, N): 1 for the mean of the chosen, in [0, ``HIGHEST``]."""
+    """Targets from worths (B, N), in [0, ``HIGHEST``]: nearly 1 for the mean of the batch's chosen, if that is high."""
     return (shares / (shares[:, :chosen].mean() + 0.05)).clamp(0.0, HIGHEST)

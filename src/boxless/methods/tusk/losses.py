@@ -29,8 +29,8 @@ def squared_error(rebuilt: Tensor, images: Tensor, seen: Tensor) -> Tensor:
 class PerceptualLoss:
     """Σ_l c_l |V_l(I) − V_l(Ĩ)|: how differently a network that was trained on ImageNet sees the two (eq. 1).
 
-    Each c_l is one over the mean of |V_l(I)| in the batch, so that all levels count alike, and an image that is rebuilt
-    as black has a loss of about 1. It is no module: it neither learns nor is saved.
+    Each c_l is one over the number of levels and over the mean of |V_l(I)| in the batch, so that all levels count
+    alike, and an image that is rebuilt as black has a loss of about 1. It is no module: it neither learns nor is saved.
 
     Args:
         network: with ``normalise`` and ``levels``; it is frozen.

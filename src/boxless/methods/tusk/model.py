@@ -173,17 +173,17 @@ class Tusk(Detector):
         """D of the keypoints, each a Gaussian of its descriptor, weighted by its score (section 3.2).
 
         Args:
-            found: K keypoints of each image.
+            found: K keypoints of each image; those that are not valid draw nothing.
             descriptors: (B, K, C) of them.
             size: height and width of the image.
             network: stands in for the decoder, as its compiled form.
         """
         network = self.decoder if network is None else network
-        arguments = (found.centers, descriptors, found.scores, size, self.config.variance)
+        arguments = (found.centers, descriptors, found.scores * found.valid, size, self.config.variance)
         if not self.config.masks:
             return Drawn(_pixels(render(*arguments), network), None)
         layers = _pixels(render_each(*arguments).flatten(0, 1), network).unflatten(0, found.scores.shape)
-        colors, alphas = layers[:, :, :-1], layers[:, :, -1]
+        colors, alphas = layers[:, :, :-1], layers[:, :, -1] * found.valid[..., None, None]
         return Drawn(blend(colors, alphas).images, alphas)
 
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
@@ -203,6 +203,7 @@ class Tusk(Detector):
         least = threshold or 0.0
         if k is None and threshold is None and self.config.varying:
             least = self.calibrated_threshold or 0.0
+        found = found._replace(valid=found.valid & (found.scores >= least))  # no other has a say in whose a pixel is
         prototypes = self.nearest(descriptors)
         columns = [found.scores, self.class_of[prototypes], descriptors]
         if self.config.masks:
@@ -212,8 +213,7 @@ class Tusk(Detector):
             last = found.centers.new_tensor([images.shape[3] - 1, images.shape[2] - 1])
             centers = torch.minimum((found.centers + self.offset_of[prototypes]).clamp_min(0.0), last)
             columns = [centers, torch.full_like(centers, self.config.object_size), *columns]
-        keep = found.valid & (found.scores >= least)
-        return kept(keep, *columns)
+        return kept(found.valid, *columns)
 
     def _boxes(self, keypoints: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Centres and sizes (B, K, 2) of the masks; of an empty one the keypoint with a box of the usual size."""

@@ -16,7 +16,7 @@ from boxless.methods.mist.losses import count_loss, count_targets
 from boxless.ops.lifting import gaussian_heatmap
 
 LONGEST_MOVE = 0.5  # cells along x, along y, of the width and of the height, in one step
-SIGMA_IN_PATCHES = 1 / 8  # standard deviation of the targets, in sides of a patch (supplement B)
+SIGMA_IN_PATCHES = 1 / 8  # standard deviation of the targets, in sides of a patch (release)
 
 
 class MistBackboneTraining(TrainingModule):
