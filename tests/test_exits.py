@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import sys
 import weakref
 from collections.abc import Iterator
@@ -151,3 +152,15 @@ def test_instances_of_a_generator_do_not_stay_in_memory(name: str, format: Forma
 
     write(tmp_path / name, found(), format)
     assert "3.png" in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "json"])
+def test_a_file_name_that_is_no_utf_8_is_escaped(
+    suffix: str, items: list[tuple[str, Instances]], tmp_path: Path
+) -> None:
+    """As files have that come from a system of Latin-1."""
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    write(tmp_path / f"found.{suffix}", [(os.fsdecode(b"caf\xe9.png"), items[0][1])])
+    written = (tmp_path / f"found.{suffix}").read_bytes()
+    assert b"caf\\udce9.png" in written

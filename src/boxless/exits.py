@@ -82,7 +82,12 @@ def format_of(path: Path | str, format: str | None = None) -> Format:
 
 
 def _rows(items: Items) -> list[dict[str, Any]]:
-    return [row for file_name, instances in items for row in instances.to_rows(file_name)]
+    return [row for file_name, instances in items for row in instances.to_rows(_in_utf8(file_name))]
+
+
+def _in_utf8(name: str) -> str:
+    """The name with an escape for each byte that is no UTF-8, as files of another system may have."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _csv(items: Items) -> str:

@@ -1,6 +1,7 @@
 """Dataclasses from plain values (YAML, JSON), checked strictly: configurations are data, never code."""
 
 import dataclasses
+import reprlib
 import sys
 import types
 import typing
@@ -10,6 +11,14 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from boxless.errors import BoxlessError
 
 T = TypeVar("T")
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 200
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut short: a few bytes of YAML can be lists of lists of lists without end."""
+    return _short.repr(value)
 
 
 def from_plain(kind: type[T], values: Any, where: str) -> T:
@@ -24,7 +33,7 @@ def from_plain(kind: type[T], values: Any, where: str) -> T:
         BoxlessError: a name is not known, a value has another type, or the dataclass itself refuses them.
     """
     if not isinstance(values, Mapping):
-        raise BoxlessError(f"{where} holds {values!r}, where names and values are needed.")
+        raise BoxlessError(f"{where} holds {shown(values)}, where names and values are needed.")
     hints = typing.get_type_hints(kind)
     known = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
     unknown = [str(name) for name in values if name not in known]
@@ -65,4 +74,4 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
 
 
 def _wrong(hint: Any, value: Any, where: str) -> BoxlessError:
-    return BoxlessError(f"{where} is {value!r}, which is no {getattr(hint, '__name__', hint)}.")
+    return BoxlessError(f"{where} is {shown(value)}, which is no {getattr(hint, '__name__', hint)}.")

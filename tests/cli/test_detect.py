@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,3 +106,16 @@ def test_an_image_is_not_written_over(scenes_run: Path, folder: Path, fails: Cal
 
 def test_a_format_without_a_file_is_refused(scenes_run: Path, folder: Path, fails: Callable[..., str]) -> None:
     assert "name it by --out" in fails("detect", str(scenes_run), str(folder), "--format", "csv")
+
+
+def test_a_name_that_is_no_utf_8_is_shown_with_an_escape(tmp_path: Path) -> None:
+    """Where the terminal is strict, as it is under en_US.UTF-8."""
+    try:
+        Image.new("L", (80, 80)).save(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("the file system takes names in UTF-8 alone")
+    command = [sys.executable, "-m", "boxless.cli.main", "detect", "mist-classify-mnist", str(tmp_path)]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    told = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert told.returncode == 0, told.stderr
+    assert "caf\\udce9.png" in told.stdout

@@ -79,3 +79,15 @@ def test_lists_that_are_missing_bad_or_of_different_images(tmp_path: Path) -> No
     list_of_boxes.write_text(text + "000003.jpg 1 2 3\n")
     with pytest.raises(BoxlessError, match="line 5: a file name and 4 numbers"):
         write_celeba(source, tmp_path / "out")
+
+
+def test_a_list_names_no_image_outside_of_the_set(tmp_path: Path) -> None:
+    Image.new("RGB", (160, 200)).save(tmp_path / "private.jpg")
+    root = release(tmp_path / "set", {"000001.jpg": LARGE, "000002.jpg": LARGE, "000003.jpg": LARGE})
+    for file in ("list_bbox_celeba.txt", "list_landmarks_celeba.txt"):
+        path = root / "Anno" / file
+        path.write_text(path.read_text().replace("000001.jpg", str(tmp_path / "private.jpg")))
+    counts, problems = write_celeba(root, tmp_path / "out")
+    assert counts == {"train": 1, "test": 1}
+    assert len(problems) == 1
+    assert "leads out of the folder" in problems[0]

@@ -100,7 +100,11 @@ def test_a_class_is_a_shape_a_colour_and_a_size(tmp_path: Path) -> None:
 
 def test_all_bad_scenes_are_named_at_once(tmp_path: Path) -> None:
     bad = [solid(9, 9) | {"color": "pink"}, solid(9, 9) | {"pixel_coords": [1, 2]}, solid(9, 9, depth=float("nan"))]
-    bad += [solid(500 - 21, 9) | {"pixel_coords": [500, 9, 10]}, {"shape": "cube"}, solid(9, 9) | {"shape": ["cube"]}]
+    bad += [
+        solid(500 - 21, 9) | {"pixel_coords": [10**400, 9, 10]},
+        {"shape": "cube"},
+        solid(9, 9) | {"shape": ["cube"]},
+    ]
     root = clevr(tmp_path, [solid(9, 9)])
     entry = {"image_filename": "CLEVR_train_000000.png"}
     scenes = [entry | {"objects": [solid(9, 9), one]} for one in bad]

@@ -130,3 +130,15 @@ def test_without_h5py_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(BoxlessError, match=r"digitStruct\.mat needs the package h5py: pip install boxless\[hdf5\]\."):
         read_digit_struct(tmp_path / "digitStruct.mat")
+
+
+def test_a_list_that_no_set_is_as_long_as_is_not_read(tmp_path: Path) -> None:
+    """A few bytes of HDF5 can stand for any number of references."""
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "digitStruct.mat"
+    with h5py.File(path, "w") as file:
+        for name in ("name", "bbox"):
+            file.create_dataset(f"digitStruct/{name}", shape=(30_000_000, 1), dtype=h5py.ref_dtype, chunks=True)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(BoxlessError, match="more than 1,000,000 images"):
+        read_digit_struct(path)

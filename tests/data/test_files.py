@@ -35,3 +35,25 @@ def test_a_name_that_an_error_has_is_kept(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, naming(tmp_path):
         (tmp_path / "missing").read_text()
     assert caught.value.filename == str(tmp_path / "missing")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_a_file_has_the_rights_that_new_files_have(mask: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "ours", "x")
+        (tmp_path / "theirs").write_text("x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "theirs").stat().st_mode
+
+
+def test_any_name_that_a_file_can_have_can_be_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("n" * 255), "x")
+    assert (tmp_path / ("n" * 255)).read_text() == "x"
+
+
+def test_a_name_that_is_no_utf_8_is_escaped(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "told.txt", os.fsdecode(b"caf\xe9.png is broken"))
+    assert (tmp_path / "told.txt").read_text(encoding="utf-8") == "caf\\udce9.png is broken"

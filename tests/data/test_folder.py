@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,47 @@ def test_a_folder_of_parts_is_told_from_one_of_images(tmp_path: Path) -> None:
         (tmp_path / part / "metadata.csv").write_text("file_name,labels\n")
     with pytest.raises(BoxlessError, match=rf"did you mean {tmp_path / 'test'} or {tmp_path / 'train'}\?"):
         read_folder(tmp_path)
+
+
+def latin_1(folder: Path) -> Path:
+    """An image whose name is no UTF-8; skips where the file system has none such."""
+    path = folder / os.fsdecode(b"caf\xe9.png")
+    try:
+        image(path)
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("the file system takes names in UTF-8 alone")
+    return path
+
+
+def test_a_name_that_is_no_utf_8_is_a_name(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        image(tmp_path / name)
+    odd = latin_1(tmp_path)
+    folder = read_folder(tmp_path, labels_needed=False)
+    parts = split(check_images(folder)[0], 0.4, seed=0)
+    assert odd in {each.path for part in parts for each in part.images}
+    assert [len(part.images) for part in parts] == [2, 1]
+
+
+def test_segments_of_images_of_one_name_lie_in_folders_as_theirs(tmp_path: Path) -> None:
+    for name in ("p/1.png", "q/1.png", "q/2.png", "segments/1.png", "segments/q/1.png", "segments/2.png"):
+        image(tmp_path / name)
+    table(tmp_path, "p/1.png,a", "q/1.png,a", "q/2.png,a")
+    segments = [each.segments for each in read_folder(tmp_path).images]
+    assert segments == [None, tmp_path / "segments" / "q" / "1.png", tmp_path / "segments" / "2.png"]
+
+
+def test_a_model_that_knows_the_name_with_underscores_keeps_it(tmp_path: Path) -> None:
+    """Though the COCO file has a class of that name with a blank, of which there is no object."""
+    image(tmp_path / "a.png")
+    table(tmp_path, "a.png,red_cell")
+    coco(tmp_path, {"a.png": []}, names=["red cell"])
+    assert read_folder(tmp_path, ("red_cell",)).images[0].labels == (0,)
+    assert read_folder(tmp_path).class_names == ("red cell",)
+
+
+def test_a_class_may_be_called_by_a_very_long_number(tmp_path: Path) -> None:
+    image(tmp_path / "a.png")
+    long = "9" * 5000
+    table(tmp_path, f"a.png,{long} 10 9")
+    assert read_folder(tmp_path).class_names == ("9", "10", long)

@@ -41,14 +41,15 @@ def test_a_broken_image_is_told_and_passed_over(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_all_named(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(png())
+    for name in "abcdef":
+        (tmp_path / f"{name}.png").write_bytes(png())
     rows = [
         "a.png,2,1,1",
         "gone.png,2,1,1",
-        "a.png,0,1,1",
-        "a.png,2,1",
-        "a.png,2,1,1,1,1",
-        "a.png,2,x,1",
+        "b.png,0,1,1",
+        "c.png,2,1",
+        "d.png,2,1,1,1,1",
+        "e.png,2,x,1",
         "../a.png,2,1,1",
     ]
     (tmp_path / "landmarks.csv").write_text("\n".join(["file_name,scale,x0,y0", *rows]))
@@ -75,3 +76,12 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     write_landmarks(tmp_path, [])
     with pytest.raises(BoxlessError, match="there already"):
         write_landmarks(tmp_path, [])
+
+
+def test_a_byte_order_mark_and_blank_lines_are_nothing_and_a_name_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "landmarks.csv").write_bytes(b"\xef\xbb\xbffile_name,scale,x0,y0\r\n\r\na.png,2,1,1\r\n\r\n")
+    assert len(read_landmarks(tmp_path)[0]) == 1
+    (tmp_path / "landmarks.csv").write_text("file_name,scale,x0,y0\n\na.png,2,1,1\n\na.png,2,1,1\n")
+    with pytest.raises(BoxlessError, match=r"line 5: a\.png is there twice"):
+        read_landmarks(tmp_path)

@@ -102,7 +102,11 @@ class TestBadRows:
 
     def test_count_that_is_a_slip(self, folder: Path) -> None:
         found = problems(folder, "file_name,labels\na.png,cell:99999 cell:2\n")
-        assert found == ["line 2: more than 100000 of cell"]
+        assert found == ["line 2: more than 100000 objects, with cell:2"]
+
+    def test_many_classes_of_many_are_a_slip_too(self, folder: Path) -> None:
+        found = problems(folder, "file_name,labels\na.png,a:60000 b:60000 c:1\n")
+        assert found == ["line 2: more than 100000 objects, with b:60000"]
 
     def test_wrong_number_of_columns(self, folder: Path) -> None:
         found = problems(folder, "file_name,labels\na.png\nb.png,1,2\n")

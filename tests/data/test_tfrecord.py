@@ -109,3 +109,8 @@ def test_a_gzip_stream_that_was_cut_off_or_damaged(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BoxlessError, match=r"There is no file .*b\.tfrecords"):
         next(read_examples(tmp_path / "b.tfrecords"))
+
+
+def test_what_is_no_file_is_said_to_be_broken(tmp_path: Path) -> None:
+    with pytest.raises(BoxlessError, match="is broken after 0 whole records"):
+        list(read_examples(tmp_path))

@@ -160,3 +160,11 @@ class TestBadFiles:
     def test_a_missing_set_says_where_it_is_had_and_under_which_terms(self, tmp_path: Path) -> None:
         with pytest.raises(BoxlessError, match=r"no folder Annotations.*host\.robots\.ox\.ac\.uk.*Flickr's terms"):
             read_voc(tmp_path, None)
+
+
+def test_two_annotations_of_one_image_are_named(tmp_path: Path) -> None:
+    annotation(tmp_path, "000005", entry("cat", ("1", "1", "2", "2")))
+    text = (tmp_path / "Annotations" / "000005.xml").read_text()
+    (tmp_path / "Annotations" / "000006.xml").write_text(text)
+    with pytest.raises(BoxlessError, match=r"000006\.xml: 000005\.jpg is there twice"):
+        read_voc(tmp_path, None)

@@ -156,6 +156,8 @@ def test_the_whole_set_is_written_as_folders_like_a_user_s(tmp_path: Path) -> No
     assert counts == {"train": 16, "validation": 2, "test": 2}
     assert len(problems) == 1
     assert "4.jpg" in problems[0]
+    (tmp_path / "out" / "test" / "coco.json").unlink()  # as a kill leaves it
+    assert write_released_voc_coco(tmp_path, tmp_path / "out")[0] == {"test": 2}
     folders = {part: read_folder(tmp_path / "out" / part) for part in counts}
     assert {part: len(folder.images) for part, folder in folders.items()} == counts
     assert {folder.class_names for folder in folders.values()} == {tuple(sorted(VOC_CLASSES))}

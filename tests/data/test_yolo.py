@@ -89,10 +89,33 @@ def test_a_set_that_does_not_name_its_classes(names: str | None, tmp_path: Path)
 
 
 def test_names_that_are_code_are_not_run(tmp_path: Path) -> None:
-    source = yolo(tmp_path / "set", {"a": ""}, names="names: !!python/object/apply:os.mkdir ['made']")
-    with pytest.raises(BoxlessError, match=r"data\.yaml is no YAML"):
-        write_yolo(source, tmp_path / "out")
+    source = yolo(tmp_path / "set", {"a": "0 .5 .5 .1 .1"}, names="names: !!python/object/apply:os.mkdir ['made']")
+    write_yolo(source, tmp_path / "out")
+    assert read_folder(tmp_path / "out" / "train").class_names == ("made",)
     assert not Path("made").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("names: [on]", ("on",)),
+        ("names: {0: yes, 1: no}", ("yes", "no")),
+        ("date: 2024-13-45\nnames: [07, 1.50]", ("07", "1.50")),
+    ],
+)
+def test_names_are_texts_whatever_yaml_takes_them_for(names: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    write_yolo(yolo(tmp_path / "set", {"a": "0 .5 .5 .1 .1"}, names=names), tmp_path / "out")
+    truth = read_folder(tmp_path / "out" / "train").images[0].truth
+    assert truth is not None
+    assert truth.names == [expected[0]]
+
+
+def test_a_part_without_any_file_of_labels_is_no_part_that_holds_nothing(tmp_path: Path) -> None:
+    source = yolo(tmp_path / "set", {"a": "0 .5 .5 .1 .1"})
+    yolo(source, {"b": "0 .5 .5 .1 .1"}, folder="val")
+    (source / "labels" / "val").rename(source / "labels" / "valid")
+    with pytest.raises(BoxlessError, match="No image of the part val has a file in"):
+        write_yolo(source, tmp_path / "out")
 
 
 def test_bad_lines_are_all_named(tmp_path: Path) -> None:

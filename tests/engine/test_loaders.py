@@ -18,8 +18,8 @@ class Numbers:
     in_reading_order = False
     one_size = True
 
-    def __init__(self, size: int, sides: Tensor | None = None) -> None:
-        self.size, self.sides = size, sides
+    def __init__(self, size: int, sides: Tensor | None = None, padded_pixels: int = 0) -> None:
+        self.size, self.sides, self.padded_pixels = size, sides, padded_pixels
 
     def __len__(self) -> int:
         return self.size
@@ -122,3 +122,11 @@ def test_of_a_size_that_batches_do_not_divide_none_is_lost() -> None:
     loader = training_loader(Numbers(13, torch.arange(13) % 3), 4, 13, 0, lambda: 0)
     seen = list(chain(*(batch.labels[:, 0].tolist() for batch in loader)))
     assert [sorted(seen[start : start + 13]) for start in range(0, 52, 13)] == [list(range(13))] * 4
+
+
+@pytest.mark.parametrize(("pixels", "most"), [(0, 64), (64 * 64, 64), (2**20, 32), (12_000_000, 2), (2**30, 1)])
+def test_of_large_images_few_are_evaluated_at_once(pixels: int, most: int) -> None:
+    """Padded to the largest, 64 photos of 12 megapixels are 9 GB."""
+    parts = [batch.labels[:, 0].tolist() for batch in evaluation_loader(Numbers(128, padded_pixels=pixels))]
+    assert list(chain(*parts)) == list(range(128))
+    assert max(map(len, parts)) == most

@@ -1,10 +1,19 @@
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from boxless.engine.recipe import DataConfig, Recipe, RunConfig, read_recipe, recipe_from, recipe_names, write_recipe
+from boxless.engine.recipe import (
+    DataConfig,
+    Recipe,
+    RunConfig,
+    read_recipe,
+    recipe_from,
+    recipe_names,
+    write_recipe,
+)
 from boxless.errors import BoxlessError
 
 FULL = Recipe(
@@ -99,7 +108,18 @@ def test_an_unknown_recipe_lists_those_there_are(tmp_path: Path, monkeypatch: py
         read_recipe("mist")
 
 
-@pytest.mark.parametrize("content", [b"method: [", b"\xff\xfe\x00", b"a: b: c"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"method: [",
+        b"\xff\xfe\x00",
+        b"a: b: c",
+        b"folder: 2024-13-45",
+        b"steps: 0b_",
+        b"steps: " + b"9" * 5000,
+        b"model: " + b"[" * 3000,
+    ],
+)
 def test_a_file_that_is_no_yaml_is_named_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_bytes(content)
@@ -111,3 +131,19 @@ def test_a_file_that_is_no_yaml_is_named_in_one_line(content: bytes, tmp_path: P
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (200, 1), (201, 2), (400, 2)])
 def test_steps_are_rounded_up_to_whole_epochs(steps: int, epochs: int) -> None:
     assert RunConfig(steps=steps, steps_per_epoch=200).epochs == epochs
+
+
+def test_a_message_is_short_whatever_a_few_bytes_stand_for(tmp_path: Path) -> None:
+    """Ten lists of ten lists, and so on: a million of texts."""
+    path = tmp_path / "config.yaml"
+    lines = [f"a: &a [{', '.join(['x' * 20] * 10)}]"]
+    lines += [f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]" for before, name in pairwise("abcdef")]
+    path.write_text("\n".join(["method: m", "model:", *(f"  {line}" for line in lines), "training: [1]"]))
+    with pytest.raises(BoxlessError, match="training is"):
+        read_recipe(path)
+    path.write_text(
+        "\n".join(["method: m", "run:", *(f"  {line}" for line in lines[:-1]), f"  steps: {lines[-1][6:]}"])
+    )
+    with pytest.raises(BoxlessError) as caught:
+        read_recipe(path)
+    assert len(str(caught.value)) < 1000

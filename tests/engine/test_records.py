@@ -180,3 +180,10 @@ def test_a_curve_counts_the_steps_that_were_logged(tmp_path: Path) -> None:
     rows = [{"epoch": 0, "steps": 4.0, "loss": 3.0}, {"epoch": 1, "steps": 10.0, "loss": 2.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert curves(tmp_path, 10) == {"loss": ([4.0, 10.0], [3.0, 2.0])}
+
+
+def test_lines_of_another_hand_are_left_out(tmp_path: Path) -> None:
+    run = written(tmp_path, {"loss": 1.0, "epoch": 0}, '{"epoch": []}', '{"epoch": "1"}', "null")
+    with (run / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe\n")
+    assert read_metrics(run) == [{"loss": 1.0, "epoch": 0}]

@@ -88,6 +88,21 @@ def test_a_run_goes_on_by_the_recipe_that_it_was_begun_with_whatever_the_folder_
     assert int(read_checkpoint(tmp_path / "run" / "last.ckpt")["state_dict"]["step_count"]) == 4
 
 
+@pytest.mark.parametrize("labels", ["0.png,c\n1.png,b\n2.png,c b\n3.png,\n", "0.png,a\n1.png,b\n2.png,a b d\n3.png,\n"])
+def test_other_classes_than_were_begun_with_are_refused(labels: str, tmp_path: Path) -> None:
+    """Renamed, what was learned as a would go on as b; and of one more there are no weights."""
+    folder = pictures(tmp_path)
+    recipe = replace(
+        tiny_recipe(steps=2),
+        data=DataConfig(folder=str(folder), validation_share=0.5),
+        model=tiny_recipe().model | {"object_size": 10},
+    )
+    train(recipe, tmp_path / "run", progress=False)
+    (folder / "metadata.csv").write_text(f"file_name,labels\n{labels}")
+    with pytest.raises(BoxlessError, match="has begun to learn the classes a, b, and its data now name"):
+        train(recipe, tmp_path / "run", resume=True, progress=False)
+
+
 def test_max_time_stops_early_and_resume_goes_on(tmp_path: Path) -> None:
     """In the middle of an epoch of two steps, which the resume then ends."""
     train(tiny_recipe(steps=8), tmp_path, max_time=0.0, progress=False)

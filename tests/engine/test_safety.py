@@ -37,6 +37,13 @@ def test_a_pickle_as_training_state_is_refused(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize("state", [{}, [1], {"epoch": 1, "state_dict": {}}])
+def test_a_file_that_is_no_training_state_is_named(state: object, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "last.ckpt")
+    with pytest.raises(BoxlessError, match=r"last\.ckpt is no training state of boxless"):
+        read_checkpoint(tmp_path / "last.ckpt")
+
+
 def test_a_recipe_resolves_no_import_path(tmp_path: Path) -> None:
     path = tmp_path / "evil.yaml"
     path.write_text("method: !!python/object/apply:os.system ['true']\n")
@@ -45,6 +52,15 @@ def test_a_recipe_resolves_no_import_path(tmp_path: Path) -> None:
     path.write_text("method: os.system\n")
     with pytest.raises(BoxlessError, match=r"no method 'os\.system'"):
         train(path, tmp_path / "run")
+
+
+def test_a_model_of_endless_depth_is_refused_at_once(tmp_path: Path) -> None:
+    load("mist-classify-mnist").save(tmp_path)
+    description = json.loads((tmp_path / "model.json").read_text())
+    description["config"]["heatmap_blocks"] = 10**9
+    (tmp_path / "model.json").write_text(json.dumps(description))
+    with pytest.raises(BoxlessError, match="heatmap_blocks from 1 to 64"):
+        load(tmp_path)
 
 
 def test_a_model_names_a_method_of_the_list(tmp_path: Path) -> None:

@@ -330,7 +330,7 @@ def test_images_that_are_not_kept_in_memory_are_the_same(tmp_path: Path, monkeyp
 
 
 def test_a_folder_is_parted_and_its_broken_images_named(tmp_path: Path) -> None:
-    folder(tmp_path, boxes=False)
+    folder(tmp_path)
     (tmp_path / "broken.png").write_text("no image")
     with (tmp_path / "metadata.csv").open("a") as file:
         file.write("\nbroken.png,a")
@@ -371,3 +371,40 @@ def test_images_without_labels_are_nothing_to_compare_a_model_of_classes_with(
     (folder(tmp_path, boxes=False) / "metadata.csv").unlink()
     with pytest.raises(BoxlessError, match="does not say what its images hold"):
         known_images(Told({}), str(tmp_path))
+
+
+def test_the_largest_image_of_a_batch_is_as_high_and_wide_as_any(tmp_path: Path) -> None:
+    assert images_of(folder(tmp_path)).padded_pixels == 60 * 80
+    for name, (width, height) in {"high.png": (10, 90), "low.png": (100, 5)}.items():
+        Image.new("L", (width, height)).save(tmp_path / name)
+    (tmp_path / "metadata.csv").write_text("file_name,labels\nhigh.png,a\nlow.png,a")
+    assert images_of(tmp_path).padded_pixels == 90 * 100
+    assert images_of(tmp_path, max_side=50).padded_pixels == 50 * 50
+
+
+def test_places_are_of_all_images_or_of_none_and_that_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever batch an image comes in; and then labels are those of the table."""
+    folder(tmp_path)
+    Image.new("L", (9, 9)).save(tmp_path / "more.png")
+    (tmp_path / "metadata.csv").write_text((tmp_path / "metadata.csv").read_text() + "\nmore.png,a")
+    with caplog.at_level("WARNING", "boxless"):
+        source, _ = known_images(Told({}), str(tmp_path))
+    assert "1 of 4 images" in caplog.text
+    assert not source.places
+    assert source.batch(in_order(source, "wide.png")).centers is None
+
+
+def test_a_training_is_validated_by_its_labels_where_boxes_say_otherwise(tmp_path: Path) -> None:
+    folder(tmp_path)
+    data = DataConfig(folder=str(tmp_path), validation_share=0.5)
+    for labels, places in (("a b", True), ("a b b b", False)):
+        rows = [f"{name},{labels if name == 'wide.png' else 'a' if name == 'large.png' else ''}" for name in SIZES]
+        (tmp_path / "metadata.csv").write_text("\n".join(["file_name,labels", *rows]))
+        for seed in range(10):
+            _, validation, _ = training_sources(data, seed, 1, None)
+            assert isinstance(validation, Images)
+            if any(image.path.name == "wide.png" for image in validation.folder.images):
+                break
+        batch = validation.batch(in_order(validation, "wide.png"))
+        assert (batch.centers is not None) == places
+        assert batch.counts(2).tolist() == [[1, labels.count("b")]]

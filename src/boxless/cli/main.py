@@ -1,6 +1,7 @@
 """The command ``boxless``: finds the verb, and turns what goes wrong into one line and an exit code."""
 
 import errno
+import io
 import os
 import sys
 import warnings
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")  # Pillow's; we say it in our words
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files are whatever bytes they are
     try:
         code = _run(words)
         sys.stdout.flush()

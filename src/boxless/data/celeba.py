@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boxless.data.bad_rows import bad_rows
+from boxless.data.bad_rows import bad_rows, file_below
 from boxless.data.images import UnreadableImage, to_tensor
 from boxless.data.landmarks import LANDMARKS_FILE, Marked, write_landmarks
 from boxless.data.prepared import png_bytes
@@ -92,9 +92,12 @@ def _large(images: Path, faces: list[Celebrity], marked: set[str], problems: lis
     """The images with large faces, small; with the landmarks of those that are marked."""
     for face in faces:
         try:
-            pixels = to_tensor(images / face.name, channels=3)
+            pixels = to_tensor(file_below(images, face.name), channels=3)
         except UnreadableImage as error:
             problems.append(str(error))
+            continue
+        except ValueError as error:
+            problems.append(f"{images}: {error}.")
             continue
         if face.face < LEAST_SHARE * pixels[0].numel():
             continue

@@ -68,7 +68,7 @@ def read_clevr(path: str | os.PathLike[str], split: str = "train", most: int = 6
             image = _image(images, scene)
             if len(image.labels) <= most:
                 found.append(image)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
             problems.append(f"scene {number}: {reason}")
     if problems:

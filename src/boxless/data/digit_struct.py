@@ -15,6 +15,7 @@ from boxless.errors import BoxlessError
 
 FARTHEST = 1e6  # pixels; a coordinate beyond is a broken file
 MOST_DIGITS = 100
+MOST_IMAGES = 10**6  # SVHN has half as many, of single digits
 LONGEST_NAME = 255
 FIELDS = ("label", "left", "top", "width", "height")
 ZERO = 10
@@ -60,7 +61,10 @@ def read_digit_struct(path: Path) -> list[tuple[str, list[Digit]]]:
     problems = []
     try:
         with h5py.File(path, "r") as file:
-            names, boxes = (file["digitStruct"][key][()].reshape(-1) for key in ("name", "bbox"))
+            tables = [file["digitStruct"][key] for key in ("name", "bbox")]
+            if max(table.size for table in tables) > MOST_IMAGES:
+                raise ValueError(f"more than {MOST_IMAGES:,} images")
+            names, boxes = (table[()].reshape(-1) for table in tables)
             if len(names) != len(boxes):
                 raise ValueError(f"{len(names)} names, and {len(boxes)} lists of boxes")
             for number, (name, box) in enumerate(zip(names, boxes, strict=True), start=1):

@@ -1,7 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write ``data`` to ``path`` so that a kill or a full disk leaves the old file or the new one, never a part.
 
-    The data goes to a temporary file in the same folder (made if missing), is synced, and renamed.
+    The data goes to a temporary file in the same folder (made if missing), is synced, and renamed. Text is UTF-8, with
+    an escape for each byte of a file name that is none.
 
     Raises:
         OSError: it cannot be written; a full disk, too, with ``path`` as its filename.
@@ -18,17 +19,16 @@ def write_atomically(path: Path, data: bytes | str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(data, str):
-        data = data.encode("utf-8")
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        data = data.encode("utf-8", "backslashreplace")
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"  # opened with the rights that the user gives new files
     try:
-        with naming(path), os.fdopen(descriptor, "wb") as file:
+        with naming(path), temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -9,13 +9,13 @@ pixel, as ``boxless.data.prepared`` writes it.
 """
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from os import PathLike
 from pathlib import Path
 
 from boxless.data.attributes import Attributes, combinations
@@ -70,7 +70,7 @@ class Folder:
 
 
 def read_folder(
-    path: str | PathLike[str], class_names: Sequence[str] | None = None, labels_needed: bool = True
+    path: str | os.PathLike[str], class_names: Sequence[str] | None = None, labels_needed: bool = True
 ) -> Folder:
     """Read and check the labels of a folder; no image is opened (see ``check_images``).
 
@@ -104,7 +104,8 @@ def read_folder(
         raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; {advice}")
     truths = {} if coco is None else _truths(root, coco, among=None if rows is None else {row.path for row in rows})
     if rows is not None:
-        counts = {row.path: row.counts if coco is None else _as_in_coco(row.counts, coco) for row in rows}
+        named_by = coco if class_names is None else None  # the table has taken those that are given already
+        counts = {row.path: row.counts if named_by is None else _as_in_coco(row.counts, named_by) for row in rows}
     else:
         counts = {path: Counter(truth.names) for path, truth in truths.items()}
     attributes = {} if coco is None else coco.attributes
@@ -117,12 +118,13 @@ def read_folder(
     if tuple(class_names) != combinations(attributes):
         attributes = {}
     ids = {name: label for label, name in enumerate(class_names)}
+    alike = Counter(path.name for path in counts)
     images = [
         LabelledImage(
             path,
             _labels(count, ids),
             _relabelled(truths[path], ids) if path in truths else None,
-            segments if (segments := root / "segments" / path.name).is_file() else None,
+            _segments_of(path, root, alone=alike[path.name] == 1),
         )
         for path, count in counts.items()
     ]
@@ -166,13 +168,19 @@ def split(folder: Folder, validation_share: float, seed: int) -> tuple[Folder, F
         raise BoxlessError(f"{folder.root} has {count} usable image(s), too few to part; add images.")
     chosen = min(max(round(count * validation_share), 1), count - 1) if validation_share > 0 else 0
     names = [image.path.relative_to(folder.root).as_posix() for image in folder.images]
-    ranked = sorted(range(count), key=lambda index: hashlib.sha256(f"{seed}/{names[index]}".encode()).digest())
+    ranked = sorted(range(count), key=lambda index: hashlib.sha256(os.fsencode(f"{seed}/{names[index]}")).digest())
     held_out = set(ranked[:chosen])
     parts = (
         [image for index, image in enumerate(folder.images) if (index in held_out) == part] for part in (False, True)
     )
     train, validation = (replace(folder, images=images) for images in parts)
     return train, validation
+
+
+def _segments_of(path: Path, root: Path, alone: bool) -> Path | None:
+    """Of an image that is alone in its name, whatever its folder; else in folders as those of the images."""
+    names = [path.relative_to(root), *([Path(path.name)] if alone else [])]
+    return next((file for name in names if (file := root / "segments" / name).is_file()), None)
 
 
 def _as_in_coco(counts: Counter[str], coco: CocoFile) -> Counter[str]:
@@ -213,10 +221,11 @@ def _check_classes(coco: CocoFile, truths: Mapping[Path, Instances], class_names
         raise bad_rows(coco.path, problems)
 
 
-def _natural(name: str) -> tuple[list[str | int], str]:
+def _natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sorts digits within names by their number: text and numbers alternate, so that like meets like."""
     parts = re.split(r"([0-9]+)", name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+    numbered = ((len(digits := part.lstrip("0")), digits) if index % 2 else part for index, part in enumerate(parts))
+    return list(numbered), name
 
 
 def _labels(counts: Counter[str], ids: Mapping[str, int]) -> tuple[int, ...]:

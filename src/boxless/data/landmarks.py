@@ -70,14 +70,19 @@ def read_landmarks(folder: str | os.PathLike[str]) -> tuple[Landmarks, list[str]
     root = Path(folder)
     table = root / LANDMARKS_FILE
     paths: list[Path] = []
+    seen: set[Path] = set()
     values: list[list[float]] = []
     problems, broken = [], []
-    for line, row in enumerate(_rows(table), start=2):
+    for line, row in _rows(table):
         try:
             numbers = _numbers(row[1:])
             if values and len(numbers) != len(values[0]):
                 raise ValueError(f"{len(numbers)} numbers, where the rows before have {len(values[0])}")
-            paths.append(file_below(root, row[0]))
+            path = file_below(root, row[0])
+            if path in seen:
+                raise ValueError(f"{row[0]} is there twice")
+            seen.add(path)
+            paths.append(path)
             values.append(numbers)
         except ValueError as error:
             problems.append(f"line {line}: {error}")
@@ -129,17 +134,19 @@ def write_landmarks(root: Path, images: Iterable[Marked]) -> int:
     return len(written)
 
 
-def _rows(table: Path) -> list[list[str]]:
+def _rows(table: Path) -> list[tuple[int, list[str]]]:
+    """Line number and cells of each row but the first that is not blank."""
     try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError as error:
         raise BoxlessError(f"There is no {table} (columns file_name, scale, x0, y0, ...); add it.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BoxlessError(f"{table} is no CSV in UTF-8; save it again.") from error
-    if not rows or rows[0][:2] != ["file_name", "scale"]:
+    if not rows or rows[0][1][:2] != ["file_name", "scale"]:
         raise BoxlessError(f"{table} does not begin with the columns file_name and scale; add them.")
-    return [row for row in rows[1:] if row]
+    return [(line, row) for line, row in rows[1:] if row]
 
 
 def _numbers(cells: list[str]) -> list[float]:

@@ -17,8 +17,8 @@ from boxless.data.bad_rows import bad_rows, file_below
 from boxless.errors import BoxlessError
 
 METADATA_FILE = "metadata.csv"
-MOST_OF_A_CLASS = 100_000
-"""A larger count of one class in one image is a slip of the pen."""
+MOST_IN_AN_IMAGE = 100_000
+"""More objects in one image are a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def _counts(labels: str, class_names: Sequence[str] | None) -> tuple[Counter[str
             reasons.append(f"{token} is not a class name: labels are separated by blanks alone, as in red red blue")
         elif class_names is not None and name not in class_names:
             reasons.append(f"unknown class {name} (known: {' '.join(class_names)})")
-        elif counts[name] + int(number) > MOST_OF_A_CLASS:
-            reasons.append(f"more than {MOST_OF_A_CLASS} of {name}")
+        elif counts.total() + int(number) > MOST_IN_AN_IMAGE:
+            reasons.append(f"more than {MOST_IN_AN_IMAGE} objects, with {token}")
         else:
             counts[name] += int(number)
     return counts, reasons

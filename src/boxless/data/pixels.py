@@ -34,7 +34,9 @@ def pixels_of(image: Image.Image) -> NDArray[Any]:
         return np.where(values == transparent, np.uint16(0), values) if isinstance(transparent, int) else values
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
-        return scaled(rgba[:, :, :3]) * scaled(rgba[:, :, 3:])
+        colors = scaled(rgba[:, :, :3])
+        colors *= scaled(rgba[:, :, 3:])
+        return colors
     return np.asarray(image.convert("L" if mode in ("1", "L") else "RGB"))
 
 
@@ -48,7 +50,9 @@ def scaled(values: NDArray[Any]) -> NDArray[np.float32]:
     if values.dtype == np.bool_:
         return values.astype(np.float32)
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:  # in either byte order
-        return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        shares = values.astype(np.float32)
+        shares /= np.float32(np.iinfo(values.dtype).max)
+        return shares
     if values.dtype.kind != "f":
         raise ValueError(f"holds {values.dtype}, where bool, uint8, uint16 or floats in [0, 1] are taken; convert it")
     if not np.isfinite(values).all():

@@ -33,9 +33,9 @@ def read_examples(path: Path) -> Iterator[Features]:
     Raises:
         BoxlessError: there is no such file, it is no gzip, is cut off, a checksum is wrong, or a record is no Example.
     """
+    number = 0
     try:
         with gzip.open(path, "rb") as file:
-            number = 0
             while (record := _record(file)) is not None:
                 features = example_of(record)
                 number += 1

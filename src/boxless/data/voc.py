@@ -68,13 +68,18 @@ def read_voc(
     ids = {name: label for label, name in enumerate(class_names)}
     found: list[LabelledImage] = []
     problems: list[str] = []
+    seen: set[Path] = set()
     for file in _files(root, annotations, split):
         try:
             annotation = _read(file, difficult)
             unknown = sorted(set(annotation.names).difference(ids))
             if unknown:
                 raise ValueError(f"unknown class {', '.join(unknown)} (known: {' '.join(class_names)})")
-            found.append(_labelled(annotation, file_below(images, annotation.file_name), ids))
+            path = file_below(images, annotation.file_name)
+            if path in seen:
+                raise ValueError(f"{annotation.file_name} is there twice")
+            seen.add(path)
+            found.append(_labelled(annotation, path, ids))
         except ValueError as error:
             problems.append(f"{file.name}: {error}")
     if problems:

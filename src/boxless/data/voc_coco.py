@@ -111,7 +111,7 @@ def suitable_images(folders: Mapping[str, Folder]) -> dict[str, LabelledImage]:
 def parted(names: Sequence[str], seed: int) -> dict[str, list[str]]:
     """Names for train, validation and test, in the paper's shares, each in their order; by a hash of name and seed."""
     count, whole = len(names), TRAIN + VALIDATION + TEST
-    ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+    ranked = sorted(names, key=lambda name: hashlib.sha256(os.fsencode(f"{seed}/{name}")).digest())
     test = round(count * TEST / whole)
     validation = test + round(count * VALIDATION / whole)
     parts = {"train": set(ranked[validation:]), "validation": set(ranked[test:validation]), "test": set(ranked[:test])}
@@ -148,13 +148,16 @@ def write_voc_coco(
 ) -> tuple[dict[str, int], list[str]]:
     """Write the whole set as folders ``train``, ``validation`` and ``test`` that ``read_folder`` reads.
 
+    A part that is there stays.
+
     Args:
-        root: where; without these folders yet.
+        root: where.
         folders: what to take images from, by a short name each: ``read_voc`` and ``read_coco_set``.
         seed: of the parts and the crops.
 
     Returns:
-        How many images are in each part, and a sentence for each image that was left out because it is broken.
+        How many images are in each part that was written, and a sentence for each image that was left out because it
+        is broken.
 
     Raises:
         BoxlessError: see ``suitable_images`` and ``boxless.data.prepared.write_folder``.
@@ -165,7 +168,8 @@ def write_voc_coco(
     usable = {by_path[image.path]: image for image in checked.images}
     counts = {}
     for part, names in parted(list(usable), seed).items():
-        counts[part] = write_folder(Path(root) / part, cropped({name: usable[name] for name in names}, seed))
+        if not (Path(root) / part / "coco.json").exists():
+            counts[part] = write_folder(Path(root) / part, cropped({name: usable[name] for name in names}, seed))
     return counts, problems
 
 
@@ -202,4 +206,4 @@ def write_released_voc_coco(
 
 def _index(name: str) -> int:
     """A number for a name, of 63 bits."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") >> 1

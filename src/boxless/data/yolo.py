@@ -57,7 +57,11 @@ def write_yolo(source: str | os.PathLike[str], root: str | os.PathLike[str]) -> 
     rows = _labels_of(there, images, len(names))
     counts: dict[str, int] = {}
     problems: list[str] = []
-    for part, own in _parts(there, images).items():
+    parts = _parts(there, images)
+    for part, own in parts.items():
+        if not any(_label_file(there, path).is_file() for path in own):
+            raise BoxlessError(f"No image of the part {part} has a file in {there / 'labels'}; check its folder.")
+    for part, own in parts.items():
         if not (Path(root) / part / "coco.json").exists():
             counts[part] = write_folder(Path(root) / part, _labelled(own, rows, names, problems))
     return counts, problems
@@ -88,13 +92,17 @@ def _parts(root: Path, images: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _is_tested(name: str) -> bool:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % EVERY == 0
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") % EVERY == 0
+
+
+def _label_file(root: Path, image: Path) -> Path:
+    return (root / "labels" / image.relative_to(root / "images")).with_suffix(".txt")
 
 
 def _labels_of(root: Path, images: Sequence[Path], classes: int) -> dict[Path, Rows]:
     found, problems = {}, []
     for path in images:
-        file = (root / "labels" / path.relative_to(root / "images")).with_suffix(".txt")
+        file = _label_file(root, path)
         found[path], wrong = _rows_of(file, classes) if file.is_file() else ([], [])
         problems += [f"{file.relative_to(root / 'labels').as_posix()}, {problem}" for problem in wrong]
     if problems:
@@ -151,9 +159,10 @@ def _class_names(root: Path) -> tuple[str, ...]:
         names = names or (document.get("names") if isinstance(document, dict) else None)
     if names is None and (root / "classes.txt").is_file():
         names = (root / "classes.txt").read_bytes().decode("utf-8-sig", errors="replace").splitlines()
-    if isinstance(names, dict) and set(names) == set(range(len(names))):
-        names = [names[label] for label in range(len(names))]
-    told = [str(name).strip() for name in names] if isinstance(names, list) else []
+    if isinstance(names, dict) and set(names) == {str(label) for label in range(len(names))}:
+        names = [names[str(label)] for label in range(len(names))]
+    texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    told = [name.strip() for name in names] if isinstance(names, list) and texts else []
     if not told or len(set(told)) < len(told) or not all(told):
         raise BoxlessError(
             f"{root} does not name the classes: it needs a .yaml file with names, or classes.txt with one a line, all "
@@ -163,7 +172,8 @@ def _class_names(root: Path) -> tuple[str, ...]:
 
 
 def _read_yaml(path: Path) -> object:
+    """Lists, mappings and texts: a class may be called "on", or 1."""
     try:
-        return yaml.safe_load(path.read_bytes())
+        return yaml.load(path.read_bytes(), yaml.BaseLoader)
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise BoxlessError(f"{path} is no YAML; correct it.") from error

@@ -43,8 +43,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise BoxlessError(f"There is no {path} to resume from.") from error
     except Exception as error:  # torch names a dozen kinds of broken files in as many ways
-        raise BoxlessError(f"{path} is no training state of boxless, or it is broken; remove it.") from error
+        raise _no_state(path) from error
+    if not isinstance(state, dict) or "epoch" not in state or "step_count" not in state.get("state_dict", {}):
+        raise _no_state(path)
     return state
+
+
+def _no_state(path: Path) -> BoxlessError:
+    return BoxlessError(f"{path} is no training state of boxless, or it is broken; remove it.")
 
 
 def checkpoint_callbacks(run: Path) -> list[Callback]:

@@ -12,6 +12,8 @@ from boxless.data.hashing import uniforms
 from boxless.engine.sources import Source
 from boxless.errors import BoxlessError
 
+MOST_PIXELS = 2**25  # of a batch to evaluate, in all its images: 400 MB in colours
+
 
 class _Steps(Dataset[Batch]):
     """Batch by number of the step; under DDP the part of it that is this process's."""
@@ -118,6 +120,8 @@ def check_shares(batch_size: int, world: int) -> None:
 def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world: int = 1) -> DataLoader[Batch]:
     """Every image once, in order; all processes have as many batches, none of them empty.
 
+    Batches are smaller where images are so large that one of them, padded, would take more than ``MOST_PIXELS``.
+
     Args:
         source: of images.
         batch_size: of one process, at most (at most one more, where a process has an image more than another).
@@ -128,6 +132,7 @@ def evaluation_loader(source: Source, batch_size: int = 64, rank: int = 0, world
     """
     if len(source) < world:
         raise BoxlessError(f"{len(source)} images to evaluate on are too few for {world} processes; add some.")
+    batch_size = max(1, min(batch_size, MOST_PIXELS // max(1, source.padded_pixels)))
     own = torch.arange(len(source))[rank::world]
     most = -(-len(source) // world)
     parts = own.tensor_split(min(-(-most // batch_size), len(source) // world))

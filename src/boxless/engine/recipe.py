@@ -10,7 +10,7 @@ import yaml
 
 from boxless.data.files import write_atomically
 from boxless.errors import BoxlessError
-from boxless.plain import from_plain
+from boxless.plain import from_plain, shown
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 RECIPE_FILE = "config.yaml"  # of a run
@@ -139,7 +139,7 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe one
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date may have a thirteenth month
         raise BoxlessError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from error
 
 
@@ -157,7 +157,7 @@ def recipe_from(values: Any, where: str) -> Recipe:
         raise BoxlessError(f"{where} has the unknown {', '.join(unknown)}; known are method, {', '.join(sections)}.")
     for name in ("model", "training"):
         if not isinstance(sections[name], Mapping):
-            raise BoxlessError(f"{where}: {name} is {sections[name]!r}, where names and values are needed.")
+            raise BoxlessError(f"{where}: {name} is {shown(sections[name])}, where names and values are needed.")
     return Recipe(
         method=str(values.get("method", "")),
         data=from_plain(DataConfig, sections["data"], f"{where}: data"),

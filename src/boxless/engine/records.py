@@ -71,14 +71,13 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     """The values of each epoch in a run's ``metrics.jsonl``; a line that was cut off by a kill is left out."""
     path = Path(run) / METRICS_FILE
     epochs: dict[float, dict[str, float]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if not isinstance(row, dict):
-            continue
-        epochs.setdefault(row.get("epoch", 0), {}).update(row)
+        if isinstance(row, dict) and isinstance(epoch := row.get("epoch", 0), int | float):
+            epochs.setdefault(epoch, {}).update(row)
     return list(epochs.values())
 
 

@@ -31,7 +31,7 @@ from boxless.engine.sources import Images, Source, training_sources
 from boxless.engine.stopping import StopInTime
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, has_bf16
-from boxless.methods.detector import Detector, shrink_of
+from boxless.methods.detector import CONFIG_FILE, Detector, read_description, shrink_of
 from boxless.methods.registry import model_type, training_type
 from boxless.models import load
 from boxless.plain import from_plain
@@ -105,7 +105,9 @@ def train_and_keep_data(
     checkpoint = _checkpoint_of(run, resume)
     L.seed_everything(recipe.run.seed, verbose=False)
     module, data = build(recipe, devices, run / PROBLEMS_FILE, progress and not is_other_rank())
-    if not resume and not is_other_rank():
+    if resume:
+        _check_classes(run, module)
+    elif not is_other_rank():
         _begin(run, recipe)  # only now: what cannot be built leaves no run in the way of another try
     done = Done() if checkpoint is None else Done.of(read_checkpoint(checkpoint))
     with _quiet():
@@ -220,6 +222,22 @@ def _checkpoint_of(run: Path, resume: bool) -> Path | None:
     if (run / RECIPE_FILE).exists() and not is_other_rank():  # which the first one started, after it had begun the run
         raise BoxlessError(f"{run} holds a run already; go on with --resume, or give another directory by --out.")
     return None
+
+
+def _check_classes(run: Path, module: TrainingModule) -> None:
+    """That the data name the classes that the run has begun to learn, in their order.
+
+    Raises:
+        BoxlessError: they name others.
+    """
+    if not (run / CONFIG_FILE).is_file():
+        return
+    before, now = read_description(run)["config"].get("class_names"), list(module.trained_model.config.class_names)
+    if before is not None and before != now:
+        raise BoxlessError(
+            f"{run} has begun to learn the classes {', '.join(map(str, before))}, and its data now name "
+            f"{', '.join(now)}; bring the old ones back, or train anew without --resume."
+        )
 
 
 def _begin(run: Path, recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """Where batches come from: scenes or a folder, always by index, the same batch for the same step."""
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
@@ -33,6 +34,7 @@ class Source(Protocol):
         one_size: all images are as large.
         sides: (N,) int64 of square images, if batches to train on are to be of images as large; else None.
         places: of all objects are given.
+        padded_pixels: of an image at most, as it comes in a batch to evaluate; 0 where all are small.
     """
 
     class_names: tuple[str, ...]
@@ -40,6 +42,7 @@ class Source(Protocol):
     one_size: bool
     sides: Tensor | None
     places: bool
+    padded_pixels: int
 
     def __len__(self) -> int: ...
     def batch(self, indices: Tensor) -> Batch:
@@ -51,6 +54,7 @@ class Scenes:
     """A fixed number of scenes, composed when asked for."""
 
     places = True
+    padded_pixels = 0
 
     def __init__(self, generator: Generator, size: int) -> None:
         self.generator, self.size = generator, size
@@ -86,6 +90,7 @@ class Mixed:
     one_size = True
     sides: Tensor | None = None
     places = False
+    padded_pixels = 0  # to train with alone
 
     def __init__(self, images: "Images", scenes: Scenes, size: int, share: float) -> None:
         if images.class_names != scenes.class_names:
@@ -122,18 +127,21 @@ class Images:
         channels: 1 or 3.
         max_side: in pixels.
         shrink: factor on their sides.
-        places: give the true boxes, where all images of a batch have them, and the labels of the boxes; and the object
-            of each pixel, where it is known of all.
+        places: give the true boxes, if all images have them, and the labels of the boxes; and the object of each pixel,
+            where it is known of all.
     """
 
     KEPT_BYTES = 2**31
 
     def __init__(self, folder: Folder, channels: int, max_side: int | None, places: bool, shrink: float = 1.0) -> None:
-        self.folder, self.channels, self.places = folder, channels, places
+        self.folder, self.channels = folder, channels
+        self.places = places and all(image.truth is not None for image in folder.images)
         self.max_side, self.shrink = max_side, shrink
         self.class_names, self.attributes = folder.class_names, folder.attributes
         self.in_reading_order = folder.in_reading_order
         self.one_size = len({image.size for image in folder.images}) == 1
+        sides = [fitted_size(image.size, max_side, shrink) for image in folder.images if image.size is not None]
+        self.padded_pixels = max((h for h, _ in sides), default=0) * max((w for _, w in sides), default=0)
         self.sides: Tensor | None = None  # of few images, of which each has its own size, the same would always meet
         self._kept: dict[int, tuple[Tensor, tuple[float, float]]] = {}
         self._bytes = 0
@@ -181,8 +189,8 @@ class Images:
         entries = [self.folder.images[index] for index in indices.tolist()]
         loaded = [self._image(index) for index in indices.tolist()]
         images, extents = pad_batch([image.float() / 255 for image, _ in loaded])
-        truths = [entry.truth for entry in entries if self.places and entry.truth is not None]
-        if len(truths) < len(entries):
+        truths = [entry.truth for entry in entries if entry.truth is not None]
+        if not self.places:
             labels = _padded([torch.tensor(entry.labels, dtype=torch.int64) for entry in entries], -1)
             if self.class_names and labels.shape[1] == 0:  # images that hold nothing, which is known
                 labels = labels.new_full((len(entries), 1), -1)
@@ -250,6 +258,11 @@ def known_images(detector: Detector, folder: str, progress: bool = False) -> tup
         raise BoxlessError(f"No image of {known.root} can be read; the first: {(problems or ['there is none'])[0]}")
     if detector.knows_classes and not known.class_names:
         raise BoxlessError(f"{known.root} does not say what its images hold; add metadata.csv or a COCO file.")
+    without = sum(image.truth is None for image in known.images)
+    if 0 < without < len(known.images):
+        logging.getLogger("boxless").warning(
+            "%d of %d images of %s have no boxes, so places are not compared.", without, len(known.images), known.root
+        )
     config = detector.config
     return Images(known, config.channels, config.max_side, places=True, shrink=shrink_of(config)), problems
 
@@ -285,13 +298,18 @@ def training_sources(
         raise BoxlessError(f"No image of {data.folder} can be read; the first: {problems[0]}")
     folder = replace(folder, images=[replace(image, segments=None) for image in folder.images])  # for tests alone
     train_part, validation_part = split(folder, data.validation_share, seed)
-    places = places and all(image.truth is not None for image in train_part.images)
     train_source = Images(train_part, channels, max_side, places, shrink)
-    validation_source = Images(validation_part, channels, max_side, places=True, shrink=shrink)
+    boxes_agree = all(image.truth is not None and _counted(image) == image.labels for image in validation_part.images)
+    validation_source = Images(validation_part, channels, max_side, places or boxes_agree, shrink)
     if data.scenes_share:
         scenes = _scenes(data, seed, TRAIN)
         return Mixed(train_source, scenes, data.train_size, data.scenes_share), validation_source, problems
     return train_source, validation_source, problems
+
+
+def _counted(image: LabelledImage) -> tuple[int, ...]:
+    """The labels of an image by its boxes, in rising order."""
+    return () if image.truth is None else tuple(sorted(image.truth.labels.tolist()))
 
 
 def _scenes(data: DataConfig, seed: int, stream: int) -> Scenes:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from boxless.methods.schedule import OptimizerName, warm_cosine
 
+MOST_BLOCKS = 64  # of a heatmap network: a model's file may say anything
+
 
 @dataclass(frozen=True, kw_only=True)
 class MistConfig:
@@ -69,8 +71,8 @@ class MistConfig:
             raise ValueError("a model needs at least one instance an image and one class name.")
         if len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"class_names must differ, not be {', '.join(self.class_names)}.")
-        if min(self.heatmap_channels, self.heatmap_blocks) < 1:
-            raise ValueError("heatmap_channels and heatmap_blocks are at least 1.")
+        if self.heatmap_channels < 1 or not 1 <= self.heatmap_blocks <= MOST_BLOCKS:
+            raise ValueError(f"heatmap_channels are at least 1, and heatmap_blocks from 1 to {MOST_BLOCKS}.")
         if not self.object_size > 0 or (self.max_side is not None and self.max_side < 1) or self.border < 0:
             raise ValueError("object_size is above 0 pixels, max_side at least 1, and border not negative.")
         if not 0 < self.shrink <= 1:
