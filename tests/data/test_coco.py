@@ -169,3 +169,26 @@ class TestWrite:
         with pytest.raises(BoxlessError, match=reason):
             write_coco(tmp_path / "found.json", images)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_corners_in_place_of_sizes_and_shares_in_place_of_pixels_are_named(tmp_path: Path) -> None:
+    """Which people do mistake; where no size of an image is given, nothing is known of the first."""
+    image = {"id": 1, "file_name": "a.png", "width": 40, "height": 20}
+    document = {"images": [image], "categories": [{"id": 1, "name": "a"}]}
+    path = tmp_path / "coco.json"
+
+    def written(*boxes: list[float]) -> Path:
+        annotations = [{"image_id": 1, "category_id": 1, "bbox": box} for box in boxes]
+        path.write_text(json.dumps(document | {"annotations": annotations}))
+        return tmp_path
+
+    with pytest.raises(
+        BoxlessError, match=r"annotation 2: its bbox \[30, 5, 36, 9\] lies outside of its image of 40×20"
+    ):
+        find_coco(written([1, 2, 5, 6], [30, 5, 36, 9]))
+    with pytest.raises(BoxlessError, match="are shares of its images"):
+        find_coco(written([0.1, 0.2, 0.5, 0.25], [0, 0, 1, 1]))
+    for boxes in ([[0, 0, 1, 1]], [[0.1, 0.2, 0.5, 0.25], [3, 3, 2, 2]], [[-3, -3, 8, 8]], []):
+        assert find_coco(written(*boxes)) is not None
+    del image["width"], image["height"]
+    assert find_coco(written([30, 5, 36, 9])) is not None

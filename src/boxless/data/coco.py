@@ -158,6 +158,7 @@ def _parsed(path: Path, document: dict[str, Any]) -> CocoFile:
     images = _entries(document, "images", "file_name", problems)
     labels: Ids = {entry["id"]: label for label, entry in enumerate(categories)}
     places: Ids = {entry["id"]: place for place, entry in enumerate(images)}
+    sizes = [_size(entry, problems) for entry in images]
     boxes: list[list[tuple[float, ...]]] = [[] for _ in images]
     classes: list[list[int]] = [[] for _ in images]
     for number, entry in enumerate(document["annotations"], start=1):
@@ -168,13 +169,14 @@ def _parsed(path: Path, document: dict[str, Any]) -> CocoFile:
                 continue
             place = _known(places, entry, "image_id")
             label = _known(labels, entry, "category_id")
-            boxes[place].append(_box(entry.get("bbox")))
+            boxes[place].append(_box(entry.get("bbox"), sizes[place]))
             classes[place].append(label)
         except ValueError as error:
             problems.append(f"annotation {number}: {error}")
-    sizes = [_size(entry, problems) for entry in images]
     if problems:
         raise bad_rows(path, problems)
+    if _are_shares([box for own in boxes for box in own]):
+        raise BoxlessError(f"The boxes of {path} are shares of its images, where COCO's are pixels; multiply them.")
     names = tuple(entry["name"] for entry in categories)
     instances = [
         Instances(box[:, :2], box[:, 2:], labels=classes[place], class_names=names, image_size=sizes[place])
@@ -215,15 +217,27 @@ def _known(ids: Ids, entry: dict[str, Any], key: str) -> int:
     return ids[value]
 
 
-def _box(bbox: Any) -> tuple[float, ...]:
-    """COCO's box as centre x, centre y, width, height in our frame."""
+def _box(bbox: Any, image_size: tuple[int, int] | None) -> tuple[float, ...]:
+    """COCO's box as centre x, centre y, width, height in our frame; its middle lies in the image."""
     numbers = bbox if isinstance(bbox, list) else []
     if len(numbers) != 4 or not all(isinstance(value, int | float) and abs(value) <= FARTHEST for value in numbers):
         raise ValueError(f"its bbox {bbox!r} is not four numbers of pixels")
     left, top, width, height = numbers
     if width < 0 or height < 0:
         raise ValueError(f"its bbox {bbox!r} has a negative width or height")
-    return left + width / 2 - 0.5, top + height / 2 - 0.5, width, height
+    x, y = left + width / 2, top + height / 2
+    if image_size is not None and not (-1 <= x <= image_size[1] + 1 and -1 <= y <= image_size[0] + 1):
+        raise ValueError(
+            f"its bbox {bbox!r} lies outside of its image of {image_size[1]}×{image_size[0]}; COCO's are left, top, "
+            "width and height"
+        )
+    return x - 0.5, y - 0.5, width, height
+
+
+def _are_shares(boxes: Sequence[tuple[float, ...]]) -> bool:
+    """Whether all boxes lie within the first pixel, and one at least between its sides."""
+    numbers = np.array(boxes)
+    return len(boxes) > 0 and bool((numbers <= 1).all() and (numbers[:, 2:] % 1).any())
 
 
 def _size(entry: dict[str, Any], problems: list[str]) -> tuple[int, int] | None:
