@@ -119,3 +119,29 @@ def test_a_name_that_is_no_utf_8_is_shown_with_an_escape(tmp_path: Path) -> None
     told = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert told.returncode == 0, told.stderr
     assert "caf\\udce9.png" in told.stdout
+
+
+def test_a_file_that_cannot_be_written_is_told_before_detecting(
+    scenes_run: Path, folder: Path, tmp_path: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "_detect", None)
+    (tmp_path / "afile").write_text("")
+    out = str(tmp_path / "afile" / "found.json")
+    assert f"{out} cannot be used" in fails("detect", str(scenes_run), str(folder), "--out", out)
+
+
+def test_of_many_classes_those_that_are_there_stand_in_one_column(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"class{number}" for number in range(80)]
+    detect._print_counts([("photos/a.jpg", {"class3": 2, "class79": 1}), ("photos/b.jpg", {})], names)
+    lines = capsys.readouterr().out.splitlines()
+    assert [cell for cell in lines[0].split("  ") if cell] == ["image", " objects", " of each class"]
+    assert "photos/a.jpg" in lines[2]
+    assert "class3 2, class79 1" in lines[2]
+    assert "all 2 images" in lines[4]
+
+
+def test_what_counts_is_said_where_nothing_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = str(folder / "0.png")
+    for more, said in (([], True), (["--k", "3"], False), (["--threshold", "auto"], False)):
+        assert main(["detect", "mist-classify-mnist", image, *more]) == 0
+        assert ("--threshold auto counts what is there" in capsys.readouterr().err) == said

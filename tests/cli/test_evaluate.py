@@ -51,3 +51,10 @@ def test_a_model_that_learned_from_a_folder_asks_for_other_images(
 
 def test_landmarks_need_images_to_test_them_on(scenes_run: Path, fails: Callable[..., str]) -> None:
     assert "--data FOLDER" in fails("evaluate", str(scenes_run), "--landmarks", "faces/train")
+
+
+def test_a_file_in_place_of_its_folder_is_named(scenes_run: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
+    (tmp_path / "coco.json").write_text("{}")
+    assert "give the folder that it lies in" in fails(
+        "evaluate", str(scenes_run), "--data", str(tmp_path / "coco.json")
+    )

@@ -353,3 +353,15 @@ def test_rebuilt_images_stand_beside_their_mean_grey_and_both_beside_the_paper(
     assert "mnist-hard MIST 0.0512 / 98.21 0.053 0.045 paper" in lines
     assert "mnist-hard each image's mean grey 0.2345 / - - - -" in lines
     assert "mnist-hard grid - 0.062 - -" in lines
+
+
+@pytest.mark.parametrize(
+    "options", [["--train", "--record", "runs/x"], ["--train", "--readme", "r.md"], ["--rows", "9", "--readme", "r.md"]]
+)
+def test_options_that_exclude_each_other_are_refused(options: list[str], fails: Callable[..., str]) -> None:
+    assert "exclude each other" in fails("reproduce", "mist-table5", *options)
+
+
+def test_rows_may_have_blanks_between_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "mist-table2", "--rows", "mnist-hard, mnist-3"]) == 0
+    assert "mnist-3" in capsys.readouterr().out

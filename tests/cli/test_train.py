@@ -175,3 +175,23 @@ def test_a_model_that_rebuilds_is_told_by_its_error_and_by_no_class(
     for told in ("3 images: rebuilt with an error", "loss/reconstruction", "loss/heatmap", "val/rmse", "synthesis"):
         assert told in page
     assert "val/classification" not in page
+
+
+def test_a_run_and_a_folder_in_place_of_a_recipe_are_told_apart(
+    scenes_run: Path, folder: Path, fails: Callable[..., str]
+) -> None:
+    assert f"boxless train --resume --out {scenes_run}" in fails("train", str(scenes_run))
+    assert f"boxless train METHOD --data {folder}" in fails("train", str(folder))
+
+
+def test_a_run_without_a_model_says_how_to_go_on(scenes_run: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
+    (tmp_path / "config.yaml").write_bytes((scenes_run / "config.yaml").read_bytes())
+    assert f"boxless train --resume --out {tmp_path}" in fails("evaluate", str(tmp_path))
+
+
+def test_the_help_names_the_methods_and_whose_settings_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "tusk", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Methods: mist-classify, " in told
+    assert "the settings of tusk" in told

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from boxless.data.files import naming, write_atomically
+from boxless.data.files import check_writable, naming, write_atomically
 
 FULL = """
 import resource, signal, sys
@@ -57,3 +58,25 @@ def test_any_name_that_a_file_can_have_can_be_written(tmp_path: Path) -> None:
 def test_a_name_that_is_no_utf_8_is_escaped(tmp_path: Path) -> None:
     write_atomically(tmp_path / "told.txt", os.fsdecode(b"caf\xe9.png is broken"))
     assert (tmp_path / "told.txt").read_text(encoding="utf-8") == "caf\\udce9.png is broken"
+
+
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_atomically(path, "x")])
+def test_what_cannot_be_written_is_told_by_its_own_name(write: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "found.json"
+    with pytest.raises((FileExistsError, NotADirectoryError)) as caught:
+        write(path)
+    assert str(caught.value.filename) in (str(path), str(path.parent))
+
+
+def test_no_error_tells_the_name_of_a_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 300)
+    with pytest.raises(OSError, match="nnn") as caught:
+        write_atomically(path, "x")
+    assert str(caught.value.filename) == str(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_made_and_tried_before_the_work(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "found.json")
+    assert os.listdir(tmp_path / "new") == []

@@ -170,3 +170,14 @@ def test_the_command_line_counts_by_it(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["detect", str(run), str(scene), "--threshold", "auto", "--out", str(tmp_path / "found.json")]) == 0
     found = json.loads((tmp_path / "found.json").read_text())["annotations"]
     assert len(found) == len(load(run).detect(scene, threshold="auto"))
+
+
+@pytest.mark.parametrize(("counted", "threshold", "error"), [(True, 0.5, 0.0), (False, 0.15, 1 / 3)])
+def test_a_method_without_classes_is_told_the_numbers_where_they_are_asked_for(
+    counted: bool, threshold: float, error: float, tmp_path: Path
+) -> None:
+    """2, 1 and none there; else its own K, which is 2, of all three."""
+    detector = OfOneClass({20: [(0, 0.9), (0, 0.6)], 24: [(0, 0.8), (0, 0.3)], 30: [(0, 0.4)]}, class_names=("patch",))
+    found = calibrate(detector, images(folder(tmp_path, LABELS)), counted=counted)
+    assert found.threshold == pytest.approx(threshold)
+    assert found.error == pytest.approx(error)

@@ -41,11 +41,11 @@ def run(arguments: Sequence[str]) -> int:
         raise BoxlessError(f"{model} ships with the package and stays as it is; give a folder for yours by --out.")
     before = detector.calibrated_threshold
     source = _source(detector, model, recipe_of(model), options["data"])
-    found = calibrate(detector, source, progress=True, scores=True)
+    found = calibrate(detector, source, progress=True, scores=True, counted=options["data"] is not None)
     detector.save(out)
     remark(
         f"{out} counts from a score of {found.threshold:.3f} ({'none' if before is None else f'{before:.3f}'} before): "
-        f"a mean error of {found.error:.2f} objects on {len(source):,} images"
+        f"a mean error of {found.error:.2f} objects, summed over the classes, on {len(source):,} images"
     )
     remark(f"next: boxless detect {out} IMAGES --threshold auto")
     return 0

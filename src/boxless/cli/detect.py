@@ -28,6 +28,7 @@ package. Folders are searched with all folders in them."""
 BATCH_IMAGES, BATCH_PIXELS = 64, 32_000_000
 # Longer tables are for files.
 MOST_ROWS = 100
+MOST_COLUMNS = 12
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -37,7 +38,9 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("images", metavar="IMAGES", nargs="+", help="files and folders")
     parser.add_argument("--out", type=str | None, help="a file for what was found: .json (COCO), .csv or .parquet")
     parser.add_argument("--format", type=str | None, help="coco, csv, parquet or label-studio; by the suffix without")
-    parser.add_argument("--k", type=int | None, help="find so many in each image; without, as many as the model knows")
+    parser.add_argument(
+        "--k", type=int | None, help="the K highest peaks of each image; without, as many as the model knows"
+    )
     parser.add_argument(
         "--threshold", type=str | None, help="find all of at least this score, in [0, 1]; auto: the model's own"
     )
@@ -45,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(parser, arguments)
     options["threshold"] = threshold_of(options["threshold"])
 
+    from boxless.data.files import check_writable
     from boxless.data.images import list_images
     from boxless.exits import format_of, write
     from boxless.models import load
@@ -55,7 +59,11 @@ def run(arguments: Sequence[str]) -> int:
     files = list_images(options["images"])
     if options["out"] is not None and Path(options["out"]).resolve() in {path.resolve() for path in files}:
         raise BoxlessError(f"{options['out']} is one of the images; give another file by --out.")
+    if options["out"] is not None:
+        check_writable(Path(options["out"]))
     detector = load(options["model"])
+    if options["k"] is None and options["threshold"] is None and detector.calibrated_threshold is not None:
+        remark("the highest peaks of each image, as many as the model looks for; --threshold auto counts what is there")
     seen = Seen()
     with interruptible("interrupted; nothing was written."):
         found = _detect(detector, files, options, seen)
@@ -132,14 +140,23 @@ def _draw(folder: Path, number: int, path: Path, image: Tensor, instances: Insta
 
 
 def _print_counts(found: Sequence[tuple[str, dict[str, int]]], class_names: Sequence[str]) -> None:
-    """How many of each class each image holds, and all together."""
-    rows = [
-        [name, str(sum(count.values())), *(str(count.get(class_name, 0) or "") for class_name in class_names)]
-        for name, count in found[:MOST_ROWS]
-    ]
+    """How many of each class each image holds, and all together; many classes in one column, those that are there."""
+    rows = list(found[:MOST_ROWS])
     if len(found) > 1:
-        total = [sum(count.get(class_name, 0) for _, count in found) for class_name in class_names]
-        rows.append([f"all {len(found):,} images", str(sum(total)), *map(str, total)])
-    print_table(["image", "objects", *class_names], rows)
+        total = {name: sum(count.get(name, 0) for _, count in found) for name in class_names}
+        rows.append((f"all {len(found):,} images", total))
+    objects = [str(sum(count.values())) for _, count in rows]
+    if len(class_names) <= MOST_COLUMNS:
+        counts = [[str(count.get(name, 0) or "") for name in class_names] for _, count in rows]
+        print_table(["image", "objects", *class_names], _beside(rows, objects, counts))
+    else:
+        texts = [[", ".join(f"{name} {count[name]}" for name in class_names if count.get(name))] for _, count in rows]
+        print_table(["image", "objects", "of each class"], _beside(rows, objects, texts))
     if len(found) > MOST_ROWS:
         remark(f"and {len(found) - MOST_ROWS:,} images more; --out found.csv keeps all.")
+
+
+def _beside(
+    rows: Sequence[tuple[str, dict[str, int]]], objects: Sequence[str], cells: Sequence[list[str]]
+) -> list[list[str]]:
+    return [[name, number, *own] for (name, _), number, own in zip(rows, objects, cells, strict=True)]

@@ -33,6 +33,8 @@ def run(arguments: Sequence[str]) -> int:
         raise BoxlessError(f"--images is at least 1, not {options['images']}.")
     if options["landmarks"] is not None and options["data"] is None:
         raise BoxlessError("--landmarks needs images to test them on, by --data FOLDER.")
+    if options["data"] is not None and Path(options["data"]).is_file():
+        raise BoxlessError(f"{options['data']} is a file; give the folder that it lies in by --data.")
     model, k, threshold = options["model"], number_of(options["k"]), threshold_of(options["threshold"])
 
     from boxless.cli.telling import tell

@@ -34,12 +34,19 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--readme", type=str | None, help="write all tables into this file, between its markers")
     options = parse(parser, arguments)
+    chosen = [name for name in ("train", "record", "readme") if options[name]]
+    if len(chosen) > 1 or (options["readme"] is not None and (options["table"] or options["rows"])):
+        raise BoxlessError(
+            "--train, --record and --readme exclude each other, and --readme writes all tables; give one."
+        )
     directory = Path(options["results"]) if options["results"] is not None else results_directory()
     if options["readme"] is not None:
         _write_readme(Path(options["readme"]), directory)
         return 0
     table = _table(options["table"])
-    rows = list(table.rows) if options["rows"] is None else [table.row(key) for key in options["rows"].split(",")]
+    rows = (
+        list(table.rows) if options["rows"] is None else [table.row(key.strip()) for key in options["rows"].split(",")]
+    )
     left_out: list[str] = []
     if options["record"] is not None:
         _record(_one(rows), Path(options["record"]), directory)

@@ -11,7 +11,16 @@ from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
 
 from boxless.cli.parsing import did_you_mean
-from boxless.engine.recipe import DataConfig, Recipe, RunConfig, read_recipe, read_yaml, recipe_from, recipe_names
+from boxless.engine.recipe import (
+    RECIPE_FILE,
+    DataConfig,
+    Recipe,
+    RunConfig,
+    read_recipe,
+    read_yaml,
+    recipe_from,
+    recipe_names,
+)
 from boxless.errors import BoxlessError
 from boxless.methods.registry import MODELS, settings_types
 
@@ -64,6 +73,10 @@ def base_recipe(name: str) -> Recipe:
     if name in MODELS:
         return Recipe(method=name)
     known = [*recipe_names(), *MODELS]
+    if (Path(name) / RECIPE_FILE).is_file():
+        raise BoxlessError(f"{name} is a run; go on with it by boxless train --resume --out {name}.")
+    if Path(name).is_dir():
+        raise BoxlessError(f"{name} is a folder; name a method to learn from it: boxless train METHOD --data {name}.")
     if name not in known and not Path(name).is_file():
         raise BoxlessError(
             f"There is no recipe, method or file {name}; the recipes are {', '.join(recipe_names())}, the methods "

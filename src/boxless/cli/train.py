@@ -75,7 +75,8 @@ def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | No
 
 
 def _parser(method: str) -> ArgumentParser:
-    parser = new_parser("train", "RECIPE [options]", DESCRIPTION)
+    description = f"{DESCRIPTION}\nMethods: {', '.join(MODELS)}; what follows are the settings of {method}."
+    parser = new_parser("train", "RECIPE [options]", description)
     parser.add_argument("recipe", nargs="?", help="a recipe, a YAML file or a method", metavar="RECIPE")
     parser.add_argument("--out", type=str, default=SUPPRESS, help="the run directory; runs/RECIPE-1 and so on without")
     parser.add_argument(
@@ -174,7 +175,7 @@ def _leave_report(recipe: Recipe, out: Path, detector: Detector, source: Source)
     found = evaluate(detector, first(source, SHOWN_IMAGES), progress=True)
     title = f"{recipe.method} on validation images of {recipe.data.folder or recipe.data.layout}"
     leave_report(found, detector, title, str(out), out / "report.html", recipe)
-    remark(f"report, with pictures of {found.images:,} validation images: {out / 'report.html'}")
+    remark(f"report on {found.images:,} validation images, with pictures of some: {out / 'report.html'}")
 
 
 def _tell(recipe: Recipe, out: Path, detector: Detector, source: Source) -> None:

@@ -30,6 +30,7 @@ R = TypeVar("R")
 Threshold = float | Literal["auto"] | None
 
 CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+RECIPE_FILE = "config.yaml"  # of a run
 HELD_VALUES = 2**25  # of images that wait for others of their size: 128 MB
 
 
@@ -144,8 +145,9 @@ class Detector(nn.Module):
         Args:
             images: a path, a Pillow image, an array (H, W) or (H, W, C) of uint8 or of floats in [0, 1], a tensor
                 (H, W) or (C, H, W), or a list of these.
-            k: how many instances to return for each image, highest first; the model's own number by default.
-            threshold: return as many as have at least this score instead, in [0, 1]; with ``k``, at most ``k``. "auto"
+            k: return the ``k`` highest peaks of each image, in this order, or fewer where there are not so many; the
+                model's own number by default. By score, which a class has a part in: ``sorted_by_score()``.
+            threshold: return as many as have at least this score instead, in [0, 1]; with ``k``, of these ``k``. "auto"
                 is the ``calibrated_threshold``.
             batch_size: images of one size that are computed at once.
 
@@ -329,6 +331,11 @@ def read_description(directory: Path) -> dict[str, Any]:
         BoxlessError: the file is missing or is not of this form.
     """
     path = Path(directory) / CONFIG_FILE
+    if not path.is_file() and (Path(directory) / RECIPE_FILE).is_file():
+        raise BoxlessError(
+            f"{directory} is a run that was broken off before it had a model; go on with boxless train --resume --out "
+            f"{directory}."
+        )
     if not path.is_file():
         raise BoxlessError(f"{directory} is no model directory: it has no {CONFIG_FILE}; give a run or a saved model.")
     try:
