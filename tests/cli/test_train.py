@@ -195,3 +195,13 @@ def test_the_help_names_the_methods_and_whose_settings_it_shows(capsys: pytest.C
     told = " ".join(capsys.readouterr().out.split())
     assert "Methods: mist-classify, " in told
     assert "the settings of tusk" in told
+
+
+def test_the_help_of_a_recipe_shows_its_values(capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = read_recipe("mist-reconstruct-mnist-easy")
+    with pytest.raises(SystemExit):
+        main(["train", "mist-reconstruct-mnist-easy", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"default: {recipe.run.steps}" in told
+    assert "default: 8,16,32,64,112" in told
+    assert "default: mnist-easy" in told

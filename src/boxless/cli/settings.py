@@ -30,12 +30,14 @@ NOT_SET = "class_names"
 NUMBERS = (tuple[int, ...], tuple[int, ...] | None, tuple[float, ...])
 
 
-def add_settings(parser: ArgumentParser, method: str) -> None:
-    """An option ``--section.name`` for each setting of a recipe of this method."""
-    for section, kind in _sections(method).items():
+def add_settings(parser: ArgumentParser, recipe: Recipe) -> None:
+    """An option ``--section.name`` for each setting of this recipe, which shows its value there."""
+    values = asdict(recipe)
+    for section, kind in _sections(recipe.method).items():
         group = parser.add_argument_group(section, _purpose(kind))
         described = _described(kind)
         for name, hint, default in _settings(kind):
+            default = values[section].get(name, default)
             if hint in NUMBERS:
                 hint, default = str | None, default and ",".join(map(str, default))
             help = _plain(described.get(name, ""))

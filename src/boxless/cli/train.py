@@ -49,12 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     """Train, print what came of it, and say what to do next."""
     words = ["--data.folder" + word[6:] if word.split("=")[0] == "--data" else word for word in arguments]
     name = next(iter(positionals(words, FLAGS)), None)
-    method = next(iter(MODELS)) if name is None else base_recipe(name).method
-    values = parse(_parser(method), words, defaults=False)
+    base = base_recipe(next(iter(MODELS)) if name is None else name)
+    values = parse(_parser(base), words, defaults=False)
     max_time = seconds_of(values["max_time"]) if "max_time" in values else None
     resume = values.get("resume", False)
     out = _directory(name, values.get("out"), resume)
-    recipe = _resumed(out, method, values) if resume else _begun(base_recipe(str(name)), values)
+    recipe = _resumed(out, base.method, values) if resume else _begun(base, values)
     return train_and_tell(recipe, out, resume, max_time, values.get("devices", 1))
 
 
@@ -74,8 +74,8 @@ def train_and_tell(recipe: Recipe, out: Path, resume: bool, max_time: float | No
     return 0
 
 
-def _parser(method: str) -> ArgumentParser:
-    description = f"{DESCRIPTION}\nMethods: {', '.join(MODELS)}; what follows are the settings of {method}."
+def _parser(base: Recipe) -> ArgumentParser:
+    description = f"{DESCRIPTION}\nMethods: {', '.join(MODELS)}; what follows are the settings of {base.method}."
     parser = new_parser("train", "RECIPE [options]", description)
     parser.add_argument("recipe", nargs="?", help="a recipe, a YAML file or a method", metavar="RECIPE")
     parser.add_argument("--out", type=str, default=SUPPRESS, help="the run directory; runs/RECIPE-1 and so on without")
@@ -89,7 +89,7 @@ def _parser(method: str) -> ArgumentParser:
     parser.add_argument(
         "--config", type=str, help="a YAML file of settings that replace the recipe's; single options replace both"
     )
-    add_settings(parser, method)
+    add_settings(parser, base)
     return parser
 
 
