@@ -49,6 +49,11 @@ def test_a_model_that_learned_from_a_folder_asks_for_other_images(
     assert "by --data FOLDER" in fails("evaluate", str(run))
 
 
+def test_landmarks_are_of_tusk_which_is_told_at_once(scenes_run: Path, folder: Path, fails: Callable[..., str]) -> None:
+    wrong = fails("evaluate", str(scenes_run), "--data", str(folder / "none"), "--landmarks", str(folder))
+    assert "from the keypoints of tusk" in wrong
+
+
 def test_landmarks_need_images_to_test_them_on(scenes_run: Path, fails: Callable[..., str]) -> None:
     assert "--data FOLDER" in fails("evaluate", str(scenes_run), "--landmarks", "faces/train")
 

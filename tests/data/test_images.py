@@ -371,6 +371,13 @@ class TestListImages:
         (tmp_path / "b.png").touch()
         assert list_images([tmp_path / "b.png", tmp_path]) == [tmp_path / "b.png", tmp_path / "a.png"]
 
+    def test_a_file_that_is_given_by_two_names_is_listed_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "a.png").write_bytes(b"")
+        monkeypatch.chdir(tmp_path)
+        assert list_images(["a.png", tmp_path, f"../{tmp_path.name}/a.png"]) == [Path("a.png")]
+
     def test_one_path_alone(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").touch()
         assert list_images(str(tmp_path)) == [tmp_path / "a.png"]

@@ -34,7 +34,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, help="the run directory; runs/demo, or the next free number, without")
     out, resume = _directory(parse(parser, arguments)["out"])
     recipe = read_recipe(out / RECIPE_FILE if resume else RECIPE)
-    remark(f"{'going on in' if resume else 'training in'} {out}; about {MOST_SECONDS / 60:.0f} minutes at most")
+    going = "going on in" if resume else "training in"
+    remark(f"{going} {out}; {MOST_SECONDS / 60:.1f} minutes at most, and one to test it")
 
     from boxless.cli.telling import tell
     from boxless.engine.evaluation import evaluate

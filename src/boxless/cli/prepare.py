@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from boxless.cli.interrupts import interruptible
 from boxless.cli.output import remark
@@ -52,5 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         remark(f"{out} is there already")
     for part, number in counts.items():
         remark(f"{out / part}: {number:,} images")
-    remark(f"next: boxless train METHOD --data {out / 'train'}")
+    parts = [out / part for part in ("train", *counts) if (out / part).is_dir()]
+    if parts:
+        remark(f"next: boxless train METHOD --data {quote(str(parts[0]))}")
     return 0

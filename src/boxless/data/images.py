@@ -109,7 +109,7 @@ def list_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
             suffix of ``SUFFIXES`` in any case; hidden files and folders are passed over. Files are kept as they are.
 
     Returns:
-        The files in the order of ``paths``, each once.
+        The files in the order of ``paths``, each once, by the name that it has there first.
 
     Raises:
         BoxlessError: a path does not exist, or there is no image at all.
@@ -122,7 +122,10 @@ def list_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     if not found:
         searched = ", ".join(map(str, given)) or "an empty list of paths"
         raise BoxlessError(f"No image was found in {searched}; the suffixes known are {' '.join(sorted(SUFFIXES))}.")
-    return list(dict.fromkeys(found))
+    firsts: dict[str, Path] = {}
+    for file in found:
+        firsts.setdefault(os.path.abspath(file), file)
+    return list(firsts.values())
 
 
 def _images_below(folder: Path) -> list[Path]:
