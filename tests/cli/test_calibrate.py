@@ -30,7 +30,7 @@ def test_a_folder_gives_another_model_with_scores_measured_on_it(
     assert after.calibrated_threshold == found.threshold
     assert torch.equal(after.peak_height, before.peak_height)
     assert not torch.equal(load(scenes_run).peak_height, after.peak_height)  # type: ignore[arg-type]
-    assert f"a mean error of {found.error:.2f} objects on 6 images" in told
+    assert f"a mean error of {found.error:.2f} objects, summed over the classes, on 6 images" in told
     assert f"boxless detect {mine} IMAGES --threshold auto" in told
 
 
