@@ -49,7 +49,7 @@ def test_steps_are_those_of_adamw_on_the_likelihood() -> None:
     new, steps = detector(), [scenes(4, 0), scenes(4, 1)]
     hand = copy.deepcopy(new)
     ours = trained(McmilTraining(new, SETTINGS, 2, compile=False), steps).model
-    optimizer = torch.optim.AdamW(hand.parameters(), 3e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(hand.parameters(), 3e-3, (0.9, 0.95), weight_decay=0.01)
     places, things = 8 * 12, (steps[0].counts(2) > 0).sum().item() / 4
     with torch.no_grad():
         bias = hand.network.last.bias
