@@ -1,6 +1,7 @@
 """What trainings of a heatmap network and a task network share: MIST's algorithm 1, and the one with boxes."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from boxless.methods.mist.losses import heatmap_loss
 from boxless.methods.mist.model import LOWEST_PEAK, Keypoints, MistModel, Responses
 from boxless.ops.lifting import lift
 
+F = TypeVar("F", bound=Callable[..., Any])
 JITTER, SIZE_JITTER = 7, 8  # keep their random numbers apart from others
 
 
@@ -41,9 +43,7 @@ class HeatmapTraining(TrainingModule):
         self.averaged = averaged(model, settings.averaging) if settings.averaging else None
         # not submodules: a compiled network shares its parameters with the model's own
         networks: dict[str, nn.Module] = {"heatmap": model.heatmap_net, **task}
-        self._networks = {
-            name: torch.compile(network, dynamic=False) if compile else network for name, network in networks.items()
-        }
+        self._networks = {name: compiled(network, compile) for name, network in networks.items()}
         self._several_scales = len(model.config.scales) > 1
 
     @property
@@ -127,6 +127,11 @@ class HeatmapTraining(TrainingModule):
 
     def _all_optimizers(self) -> list[Any]:
         return cast(list[Any], self.optimizers())
+
+
+def compiled(function: F, compile: bool) -> F:
+    """A network or function through ``torch.compile``, anew for each size of image, if it is to be."""
+    return cast(F, torch.compile(function, dynamic=False)) if compile else function
 
 
 def moved_inside(batch: Batch, centers: Tensor) -> Tensor:

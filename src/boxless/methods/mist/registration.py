@@ -1,5 +1,7 @@
 """Keypoints by registration: slide decoded patches until together they lie on the image."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -45,11 +47,26 @@ def registration_loss(patches: Tensor, keypoints: Keypoints, images: Tensor) -> 
     return torch.stack(blurred).sum(dim=0)
 
 
-def register(patches: Tensor, keypoints: Keypoints, images: Tensor, steps: int, length: float) -> Keypoints:
+def register(
+    patches: Tensor,
+    keypoints: Keypoints,
+    images: Tensor,
+    steps: int,
+    length: float,
+    loss: Callable[[Tensor, Keypoints, Tensor], Tensor] = registration_loss,
+) -> Keypoints:
     """Move the keypoints down the :func:`registration_loss`, in steps that are together ``length`` pixels long.
 
     Takes no pass through any network: the patches stay as they were decoded. It is taken in float32, whatever autocast
     says: of patches that lie nearly right the residual is little more than what bfloat16 rounds off.
+
+    Args:
+        patches: (B, K, C, P, P).
+        keypoints: K of them.
+        images: (B, C, H, W), less their background.
+        steps: how many.
+        length: of all of them together, in pixels.
+        loss: stands in for :func:`registration_loss`, as its compiled form.
 
     Returns:
         The moved keypoints, of the size they have.
@@ -57,8 +74,8 @@ def register(patches: Tensor, keypoints: Keypoints, images: Tensor, steps: int, 
     for _ in range(steps):
         with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
             centers = keypoints.centers.detach().requires_grad_()
-            loss = registration_loss(patches.detach(), Keypoints(centers, keypoints.sides), images).sum()
-            (slope,) = torch.autograd.grad(loss, centers)
+            total = loss(patches.detach(), Keypoints(centers, keypoints.sides), images).sum()
+            (slope,) = torch.autograd.grad(total, centers)
         move = length / steps * slope / slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         keypoints = Keypoints(keypoints.centers - move, keypoints.sides)
     return Keypoints(keypoints.centers.detach(), keypoints.sides.detach())

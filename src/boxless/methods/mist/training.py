@@ -6,15 +6,15 @@ The penalty λ‖{x_k} − E_K(H_η(I))‖² of eq. 6 is left out: keypoints beg
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from boxless.data.batch import Batch
 from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.contents import content_centers, fit_to_contents
-from boxless.methods.mist.heatmap_training import HeatmapTraining, moved_inside
-from boxless.methods.mist.model import Keypoints, Responses, background_of
-from boxless.methods.mist.registration import register
+from boxless.methods.mist.heatmap_training import HeatmapTraining, compiled, moved_inside
+from boxless.methods.mist.model import Keypoints, MistModel, Responses, background_of
+from boxless.methods.mist.registration import register, registration_loss, synthesize
 from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.padding import inside
 
@@ -46,6 +46,14 @@ class MistTraining(HeatmapTraining):
     """Algorithm 1 with manual optimization. A task says what its network is and what its loss."""
 
     settings: MistTrainingConfig
+
+    def __init__(
+        self, model: MistModel, settings: MistTrainingConfig, steps: int, compile: bool, task: dict[str, nn.Module]
+    ) -> None:
+        super().__init__(model, settings, steps, compile, task)
+        self._synthesize = compiled(synthesize, compile)
+        self._registration_loss = compiled(registration_loss, compile)
+        self._worth = compiled(worth, compile)
 
     def task(self, batch: Batch, keypoints: Keypoints) -> Task:
         """T_τ on the patches of all keypoints; the losses on those of the first K."""
@@ -107,11 +115,11 @@ class MistTraining(HeatmapTraining):
         assert task.synthesis is not None
         settings, k = self.settings, self.model.config.instances
         images, synthesis, patches = foreground_of(batch), task.synthesis.detach(), task.patches.detach()
-        shares = worth(images, synthesis, patches, candidates, k)
+        shares = self._worth(images, synthesis, patches, candidates, k)
         self.note("keypoints/worth", shares[:, :k])
         chosen, patches = candidates.first(k), patches[:, :k]
-        moves = register(patches, chosen, images, settings.keypoint_steps, settings.keypoint_rate).centers
-        moves = moves - chosen.centers
+        steps, length = settings.keypoint_steps, settings.keypoint_rate
+        moves = register(patches, chosen, images, steps, length, self._registration_loss).centers - chosen.centers
         fitted, longest = candidates, LONGEST_MOVE
         if self._several_scales:
             fitted, longest = fit_to_contents(images, synthesis, patches, candidates), LONGEST_FIT

@@ -11,7 +11,6 @@ from boxless.methods.mist.classification.model import MistClassifier
 from boxless.methods.mist.config import MistClassifierTrainingConfig
 from boxless.methods.mist.losses import count_cross_entropy, count_loss, count_targets, image_loss
 from boxless.methods.mist.model import Keypoints
-from boxless.methods.mist.registration import synthesize
 from boxless.methods.mist.training import MistTraining, Task, foreground_of
 
 TASK_LOSSES = {"squares": count_loss, "cross-entropy": count_cross_entropy}
@@ -81,7 +80,7 @@ class MistClassifierTraining(MistTraining):
             return Task(classification, classification, terms)
         patches = self.decoder(features).float().unflatten(0, keypoints.sides.shape)
         image_size = (batch.images.shape[2], batch.images.shape[3])
-        synthesis = synthesize(patches[:, :k], keypoints.first(k), image_size)
+        synthesis = self._synthesize(patches[:, :k], keypoints.first(k), image_size)
         reconstruction = batch.enlargement * image_loss(synthesis, foreground_of(batch))
         total = classification + self.settings.reconstruction * reconstruction
         return Task(total, classification, terms | {"reconstruction": reconstruction}, patches, synthesis)

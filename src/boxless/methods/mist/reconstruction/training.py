@@ -7,7 +7,6 @@ from boxless.methods.mist.config import MistReconstructorTrainingConfig
 from boxless.methods.mist.losses import image_loss
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.reconstruction.model import MistReconstructor
-from boxless.methods.mist.registration import synthesize
 from boxless.methods.mist.training import MistTraining, Task, foreground_of
 
 
@@ -40,6 +39,6 @@ class MistReconstructorTraining(MistTraining):
         patches = self._networks["autoencoder"](self.model.patches(batch.images, keypoints))[0]
         patches = patches.unflatten(0, keypoints.sides.shape)
         image_size = (batch.images.shape[2], batch.images.shape[3])
-        synthesis = synthesize(patches[:, :k], keypoints.first(k), image_size)
+        synthesis = self._synthesize(patches[:, :k], keypoints.first(k), image_size)
         loss = batch.enlargement * image_loss(synthesis, foreground_of(batch))
         return Task(loss, loss, {"reconstruction": loss}, patches, synthesis)
