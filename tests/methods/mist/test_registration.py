@@ -5,8 +5,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from boxless.hardware import can_compile
+from boxless.methods.mist.heatmap_training import compiled
 from boxless.methods.mist.model import Keypoints
 from boxless.methods.mist.registration import register, registration_loss, synthesize
+from boxless.methods.mist.worth import worth
 from boxless.ops.patches import paste
 
 HEIGHT, WIDTH = 36, 50
@@ -132,3 +135,20 @@ def test_autocast_rounds_neither_the_synthesis_nor_the_moves() -> None:
     assert torch.equal(found[0], exact[0])
     assert torch.equal(found[1].centers, exact[1].centers)
     assert torch.equal(found[1].sides, exact[1].sides)
+
+
+@pytest.mark.skipif(not can_compile("cpu"), reason="no C++ compiler")
+def test_compiled_as_a_training_has_them_its_functions_give_what_they_give_without() -> None:
+    displaced = Keypoints(PLACES + torch.tensor([1.3, -0.8]), SIDES)
+    patches, size = blobs().requires_grad_(), (HEIGHT, WIDTH)
+    synthesis = synthesize(patches, displaced, size)
+    again = compiled(synthesize, True)(patches, displaced, size)
+    torch.testing.assert_close(again, synthesis)
+    gradients = [torch.autograd.grad((own - image()).square().sum(), patches)[0] for own in (again, synthesis)]
+    torch.testing.assert_close(*gradients)
+    moved = register(patches, displaced, image(), 2, 0.7, compiled(registration_loss, True)).centers
+    torch.testing.assert_close(moved, register(patches, displaced, image(), 2, 0.7).centers)
+    assert (moved - displaced.centers).norm(dim=-1).min() > 0.5
+    with torch.no_grad():
+        shares = compiled(worth, True)(image(), synthesis, patches, displaced, 1)
+        torch.testing.assert_close(shares, worth(image(), synthesis, patches, displaced, 1))
