@@ -279,6 +279,24 @@ def test_what_a_step_draws_depends_on_seed_and_step_alone() -> None:
     assert not torch.equal(again._pair(batch).warped, pair.warped)
 
 
+def test_the_warped_image_alone_is_relit_as_far_as_is_said() -> None:
+    """By the same power all over an image, black and white left alone, each image by its own."""
+    shades = torch.linspace(0.0, 1.0, 5).repeat_interleave(10).expand(200, 1, 44, 50)
+    batch = Batch(shades, torch.full((200, 1), -1))
+    still = replace(SETTINGS, weak_warp=False, warp_scale=1.0, warp_scale_spread=0.0, warp_rotation=0.0)
+    still = replace(still, warp_shift=0.0, warp_jitter=0.0)
+    pair = training_of(replace(still, warp_gamma=0.7))._pair(batch)
+    assert torch.equal(pair.images, shades)
+    columns = pair.warped[:, 0, 20, 5::10].double()
+    torch.testing.assert_close(columns[:, [0, 4]], torch.tensor([0.0, 1.0]).double().expand(200, 2), atol=1e-4, rtol=0)
+    powers = columns[:, 1:4].log() / torch.tensor([0.25, 0.5, 0.75]).double().log()
+    torch.testing.assert_close(powers, powers[:, :1].expand(-1, 3), atol=1e-2, rtol=0)
+    logs = powers[:, 0].log()
+    assert 0.65 < logs.abs().max() <= 0.71
+    assert logs.std() == pytest.approx(0.7 / 3**0.5, rel=0.15)
+    torch.testing.assert_close(training_of(still)._pair(batch).warped, shades, atol=1e-4, rtol=0)
+
+
 def test_images_are_shifted_as_far_as_is_said() -> None:
     """A dot in the middle of 44×48 pixels goes up to half of the half height away, in x and in y."""
     images = torch.zeros(200, 1, 44, 48)

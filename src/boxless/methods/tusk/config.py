@@ -125,6 +125,8 @@ class TuskTrainingConfig:
         warp_rotation: in radians; uniform in ± this.
         warp_shift: uniform in ± this, in x and y.
         warp_jitter: of the control points of the thin plate spline, uniform in ± this.
+        warp_gamma: brightness of T(I), in [0, 1], is taken to the power of exp(g), g uniform in ± this: strokes come
+            out thicker and thinner, and what they show is no longer told apart by that; 0 in the paper.
         naming_images: training images, the first of each epoch, by which the confidence is calibrated, and with
             labels also the prototypes named; at most.
         one_to_one: name prototypes so that each class gets one, if there are as many; otherwise each is named by the
@@ -162,6 +164,7 @@ class TuskTrainingConfig:
     warp_rotation: float = 0.25
     warp_shift: float = 0.01
     warp_jitter: float = 0.1
+    warp_gamma: float = 0.0
     naming_images: int = 512
     one_to_one: bool = True
     centered_boxes: bool = True
@@ -204,4 +207,5 @@ NOT_NEGATIVE = (
     "warp_rotation",
     "warp_shift",
     "warp_jitter",
+    "warp_gamma",
 )

@@ -43,7 +43,7 @@ from boxless.ops.keypoints import sample_at
 from boxless.ops.padding import repeat_edges
 from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images, warp_points
 
-WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
+WEAK, STRONG, FIRST, SAMPLES, GAMMA = 1, 2, 3, 4, 5  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
@@ -144,7 +144,16 @@ class TuskTraining(TrainingModule):
             weak = self._warp(WEAK, self._weak_warp, images)
             images, seen = warp_images(images, weak), warp_images(seen.float(), weak) > 0.99
         strong = self._warp(STRONG, self._strong_warp, images)
-        return Pair(images, warp_images(images, strong), strong, seen[:, 0])
+        return Pair(images, self._relit(warp_images(images, strong)), strong, seen[:, 0])
+
+    def _relit(self, images: Tensor) -> Tensor:
+        """Brighter or darker between black and white, which stay as they are."""
+        if not self.settings.warp_gamma:
+            return images
+        own = places(len(images)).to(images.device)
+        draws = uniforms((GAMMA, int(self.seed), self.steps_done), own, 1).to(images.dtype)
+        gamma = torch.exp(self.settings.warp_gamma * (2 * draws - 1))
+        return images.clamp(0.0, 1.0).pow(gamma.view(-1, 1, 1, 1))
 
     def _warp(self, purpose: int, ranges: WarpRange, images: Tensor) -> Warp:
         """Random numbers keyed by the step and by the place of each sample in the batch of all processes."""
