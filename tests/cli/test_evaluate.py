@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from boxless import evaluate
+from boxless.cli import telling
 from boxless.cli.main import main
+from boxless.engine.marks import Mark
 from boxless.engine.recipe import read_recipe
 
 
@@ -32,6 +34,25 @@ def test_a_folder_without_boxes_is_counted_and_classified_alone(
     assert "IOU 50" not in printed
     assert "Images with every count right" in printed
     assert "2.png" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), ""),
+        (("--k", "true"), ", as many as there are in each image"),
+        (("--k", "2", "--threshold", "0.5"), ", 2 in each image, from a score of 0.5"),
+    ],
+)
+def test_a_report_tells_what_was_asked_for_and_holds_that_against_no_paper(
+    scenes_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setattr(telling, "marks", lambda *_: {"localization": Mark(paper=0.4321)})
+    assert main(["evaluate", str(scenes_run), "--images", "4", "--out", str(tmp_path), *options]) == 0
+    report = (tmp_path / "report.html").read_text()
+    layout = read_recipe(scenes_run / "config.yaml").data.layout
+    assert f"<h1>mist-classify on {layout}{told}</h1>" in report
+    assert ("43.21" in report) == (not options)
 
 
 def test_a_k_that_is_no_number_is_named(scenes_run: Path, fails: Callable[..., str]) -> None:

@@ -53,8 +53,18 @@ def run(arguments: Sequence[str]) -> int:
     if options["landmarks"] is not None:
         landmarks = evaluate_landmarks(detector, options["landmarks"], options["data"])
     out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
-    tell(found, detector, data, model, out / "report.html", recipe, landmarks)
+    tell(found, detector, data, model, out / "report.html", recipe, landmarks, asked_for(k, threshold))
     return 0
+
+
+def asked_for(k: int | Literal["true"] | None, threshold: float | Literal["auto"] | None) -> str:
+    """What was asked for beside what a model finds of itself, in words; "" for nothing."""
+    told = []
+    if k is not None:
+        told.append("as many as there are in each image" if k == "true" else f"{k} in each image")
+    if threshold is not None:
+        told.append("from the model's own score" if threshold == "auto" else f"from a score of {threshold:g}")
+    return ", ".join(told)
 
 
 def test_data(recipe: Recipe | None, model: str) -> DataConfig:

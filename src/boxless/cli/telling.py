@@ -26,9 +26,13 @@ def tell(
     path: Path,
     recipe: Recipe | None,
     landmarks: LandmarkEvaluation | None = None,
+    asked_for: str = "",
 ) -> None:
-    """Print the table, name what was passed over, write the report."""
-    against = marks(data, detector.method)
+    """Print the table, name what was passed over, write the report.
+
+    What was asked for in another way than the tables of the papers do is not held against them, and told in the title.
+    """
+    against = {} if asked_for else marks(data, detector.method)
     print_metrics(metric_rows(evaluation, against))
     _tell_counts(evaluation)
     pictures = None if landmarks is None else landmark_pictures(landmarks, detector)
@@ -38,7 +42,7 @@ def tell(
     problems = [*evaluation.problems, *(landmarks.problems if landmarks is not None else ())]
     for problem in problems:
         remark(f"passed over: {problem}")
-    title = f"{detector.method} on {data.folder or data.layout}"
+    title = ", ".join(filter(None, (f"{detector.method} on {data.folder or data.layout}", asked_for)))
     leave_report(evaluation, detector, title, model, path, recipe, against, pictures)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)
     passed_over = f", {len(problems):,} passed over" if problems else ""
