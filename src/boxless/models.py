@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from boxless.engine.recipe import RECIPE_FILE
 from boxless.errors import BoxlessError
 from boxless.methods.detector import CONFIG_FILE, Detector, read_description
 from boxless.methods.registry import model_type
@@ -31,4 +32,9 @@ def load(model: str | Path) -> Detector:
             names = ", ".join(shipped_models()) or "none"
             raise BoxlessError(f"There is no folder {model}, and no shipped model of that name (there are: {names}).")
         directory = SHIPPED / str(model)
+    elif (directory / RECIPE_FILE).is_file() and not (directory / CONFIG_FILE).is_file():
+        raise BoxlessError(
+            f"{model} is a run that was broken off before it had a model; go on with boxless train --resume --out "
+            f"{model}."
+        )
     return model_type(read_description(directory)["method"]).load(directory)

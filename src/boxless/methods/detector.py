@@ -30,7 +30,6 @@ R = TypeVar("R")
 Threshold = float | Literal["auto"] | None
 
 CONFIG_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
-RECIPE_FILE = "config.yaml"  # of a run
 HELD_VALUES = 2**25  # of images that wait for others of their size: 128 MB
 
 
@@ -331,11 +330,6 @@ def read_description(directory: Path) -> dict[str, Any]:
         BoxlessError: the file is missing or is not of this form.
     """
     path = Path(directory) / CONFIG_FILE
-    if not path.is_file() and (Path(directory) / RECIPE_FILE).is_file():
-        raise BoxlessError(
-            f"{directory} is a run that was broken off before it had a model; go on with boxless train --resume --out "
-            f"{directory}."
-        )
     if not path.is_file():
         raise BoxlessError(f"{directory} is no model directory: it has no {CONFIG_FILE}; give a run or a saved model.")
     try:

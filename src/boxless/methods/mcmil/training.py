@@ -19,8 +19,8 @@ from boxless.methods.schedule import warm_cosine
 from boxless.ops.padding import inside
 
 BETAS = (0.9, 0.95)
-"""Of AdamW. Gradients grow tenfold where the plateau at the start ends. With 0.999, its default, some of extended MNIST
-stayed there for 500 steps rather than 150 to 200, and one blew up as it left and learned nothing more."""
+"""Of AdamW. Gradients grow tenfold where the plateau at the start ends. With 0.999, its default, trainings of extended
+MNIST stayed there two to three times as long; one, of warped images, blew up as it left and learned nothing more."""
 
 
 class McmilTraining(TrainingModule):

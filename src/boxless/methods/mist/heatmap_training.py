@@ -17,7 +17,7 @@ from boxless.methods.mist.losses import heatmap_loss
 from boxless.methods.mist.model import LOWEST_PEAK, Keypoints, MistModel, Responses
 from boxless.ops.lifting import lift
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 JITTER, SIZE_JITTER = 7, 8  # keep their random numbers apart from others
 
 
@@ -129,9 +129,9 @@ class HeatmapTraining(TrainingModule):
         return cast(list[Any], self.optimizers())
 
 
-def compiled(function: F, compile: bool) -> F:
+def compiled(function: Function, compile: bool) -> Function:
     """A network or function through ``torch.compile``, anew for each size of image, if it is to be."""
-    return cast(F, torch.compile(function, dynamic=False)) if compile else function
+    return cast(Function, torch.compile(function, dynamic=False)) if compile else function
 
 
 def moved_inside(batch: Batch, centers: Tensor) -> Tensor:
