@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from boxless.engine.optimizers import KernelMuon, optimizers_for, set_rates
+from boxless.engine.optimizers import KernelMuon, optimizers_for, orthogonal, set_rates
 
 
 def network() -> nn.Sequential:
@@ -42,8 +42,33 @@ def test_a_kernel_takes_the_step_of_its_matrix(layout: torch.memory_format, of_s
         kernel.grad, matrix.grad = slope.to(memory_format=of_slope), slope.flatten(1)
         ours.step()
         plain.step()
-    assert torch.equal(kernel.flatten(1), matrix)
+    torch.testing.assert_close(kernel.flatten(1), matrix, rtol=0, atol=2e-3)  # bfloat16 inside, steps of 0.1
     assert kernel.is_contiguous(memory_format=layout)
+
+
+def test_kernels_of_many_shapes_take_the_steps_of_their_matrices() -> None:
+    shapes = [(4, 2, 3, 3), (9, 2, 2, 1), (4, 2, 3, 3), (9, 4, 1, 1), (4, 18, 1, 1)]
+    kernels = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    matrices = [nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in kernels]
+    ours, plain = KernelMuon(kernels, 0.1), torch.optim.Muon(matrices, 0.1, weight_decay=0.0)
+    for left_out in (1, 2, None):
+        for index, (kernel, matrix) in enumerate(zip(kernels, matrices, strict=True)):
+            matrix.grad = None if index == left_out else torch.randn_like(matrix)
+            kernel.grad = None if matrix.grad is None else matrix.grad.view_as(kernel)
+        ours.step()
+        plain.step()
+    for kernel, matrix in zip(kernels, matrices, strict=True):
+        torch.testing.assert_close(kernel.flatten(1), matrix, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(5, 40), (40, 5), (12, 24)])
+def test_singular_values_become_one_roughly(shape: tuple[int, int]) -> None:
+    matrices = torch.randn(3, *shape)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    found = orthogonal(matrices).float()
+    values = torch.linalg.svdvals(found)
+    assert 0.6 < values.min() <= values.max() < 1.3
+    assert F.cosine_similarity(found.flatten(1), (left @ right).flatten(1)).min() > 0.95
 
 
 def test_all_parameters_move_and_the_loss_falls() -> None:
