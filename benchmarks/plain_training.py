@@ -24,6 +24,7 @@ from boxless.methods.mist.worth import relative_worth, worth
 from boxless.ops.heatmap import peak_scales, pool_scales, top_k_peaks
 from boxless.ops.lifting import lift
 from plain_mist import crop, decoder, encoder, heatmap_net, responses
+from plain_optimizer import PlainOptimizer
 
 
 class Done(NamedTuple):
@@ -84,8 +85,9 @@ class PlainTraining:
             assert isinstance(config, MistClassifierConfig)
             assert isinstance(settings, MistClassifierTrainingConfig)
             self.task = PlainClassification(config, settings)
-        self.task_optimizer = torch.optim.Adam(self.task.parameters(), settings.task_rate)
-        self.heatmap_optimizer = torch.optim.Adam(self.heatmap_net.parameters(), settings.heatmap_rate)
+        name, rates = settings.optimizer, (settings.task_rate, settings.heatmap_rate)
+        self.task_optimizer = PlainOptimizer(self.task.parameters(), name, rates[0])
+        self.heatmap_optimizer = PlainOptimizer(self.heatmap_net.parameters(), name, rates[1])
 
     def step(self, batch: Batch) -> None:
         k, settings = self.config.instances, self.settings

@@ -87,8 +87,8 @@ def optimizers_for(parameters: Iterable[nn.Parameter], name: OptimizerName, rate
         rate: Adam's learning rate.
     """
     parameters = list(parameters)
-    kernels = [one for one in parameters if name == "muon" and _is_kernel(one)]
-    others = [one for one in parameters if name != "muon" or not _is_kernel(one)]
+    kernels = [one for one in parameters if name == "muon" and is_kernel(one)]
+    others = [one for one in parameters if name != "muon" or not is_kernel(one)]
     found: list[torch.optim.Optimizer] = []
     if kernels:
         found.append(KernelMuon(kernels, KERNEL_RATE * rate))
@@ -97,7 +97,7 @@ def optimizers_for(parameters: Iterable[nn.Parameter], name: OptimizerName, rate
     return found
 
 
-def _is_kernel(parameter: nn.Parameter) -> bool:
+def is_kernel(parameter: nn.Parameter) -> bool:
     """Whether it maps several channels to several: not a bias, and not the last layer of a map of one channel."""
     return parameter.ndim > 2 and min(parameter.shape[0], parameter[0].numel()) > 1
 
