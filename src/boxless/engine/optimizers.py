@@ -37,27 +37,33 @@ class KernelMuon(torch.optim.Optimizer):
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             kernels = [kernel for kernel in group["params"] if kernel.grad is not None]
-            slopes = [kernel.grad.flatten(1) for kernel in kernels]
+            slopes = [kernel.grad for kernel in kernels]
             means = [self._mean_of(kernel) for kernel in kernels]
             torch._foreach_lerp_(means, slopes, 1 - MOMENTUM)
             ahead = torch._foreach_lerp(slopes, means, MOMENTUM)
-            alike = defaultdict[torch.Size, list[int]](list)
-            for index, slope in enumerate(slopes):
-                alike[slope.shape].append(index)
-            for (rows, columns), indices in alike.items():
-                steps = orthogonal(torch.stack([ahead[index] for index in indices]))
+            alike = defaultdict[tuple[int, int], list[tuple[Tensor, Tensor]]](list)
+            for kernel, slope in zip(kernels, ahead, strict=True):
+                order = _order_in_memory(kernel)
+                alike[len(kernel), kernel[0].numel()].append((kernel.permute(order), slope.permute(order)))
+            for (rows, columns), pairs in alike.items():
+                steps = orthogonal(torch.stack([slope.flatten(1) for _, slope in pairs]))
                 length = group["lr"] * max(1.0, rows / columns) ** 0.5
-                for index, step in zip(indices, steps, strict=True):
-                    kernels[index].sub_(step.view_as(kernels[index]), alpha=length)
+                for (kernel, _), step in zip(pairs, steps, strict=True):
+                    kernel.sub_(step.view(kernel.shape), alpha=length)
         return loss
 
     def _mean_of(self, kernel: nn.Parameter) -> Tensor:
-        """(A, ...): the mean of its gradients so far, weighted towards the last."""
+        """(A, B, ...): the mean of its gradients so far, weighted towards the last."""
         state = self.state[kernel]
         if not state:
-            state["momentum_buffer"] = torch.zeros_like(kernel.flatten(1), memory_format=torch.contiguous_format)
+            state["momentum_buffer"] = torch.zeros_like(kernel)
         mean: Tensor = state["momentum_buffer"]
         return mean
+
+
+def _order_in_memory(kernel: Tensor) -> list[int]:
+    """Its dimensions, the first and then as they lie: a matrix of it is no copy, and columns may have any order."""
+    return [0, *sorted(range(1, kernel.ndim), key=kernel.stride, reverse=True)]
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
