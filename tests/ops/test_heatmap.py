@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import boxless.ops.heatmap as heatmap_module
 from boxless.ops.heatmap import (
     highest_near,
     local_softmax,
@@ -66,6 +67,29 @@ class TestLocalSoftmax:
         assert ours[1, 1] == 0.0
         assert ours[4, 6].item() == pytest.approx(1 / 9, rel=1e-2)  # 1e5 in float32 is exact to 1/128 only
         assert gradient.isfinite().all()
+
+    @pytest.mark.parametrize("spread", [1.0, 599.0])
+    @pytest.mark.parametrize("masked", [False, True])
+    def test_both_ways_to_compute_it_agree(self, masked: bool, spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        scores = random(2, 3, 9, 14, dtype=torch.float64)
+        scores = (spread * (scores - scores.amin()) / (scores.amax() - scores.amin())).requires_grad_()
+        mask = random(2, 1, 9, 14, seed=1) > 0.3 if masked else None
+        weights, results = random(2, 3, 9, 14, seed=2, dtype=torch.float64), []
+        for limit in (heatmap_module.RANGE, -1.0):
+            monkeypatch.setattr(heatmap_module, "RANGE", limit)
+            ours = local_softmax(scores, 5, 1.0, mask)
+            results.append((ours, *torch.autograd.grad((weights * ours).sum(), scores)))
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+    def test_an_image_of_which_nothing_takes_part_is_zero_and_harms_no_other(self) -> None:
+        scores, mask = random(2, 1, 6, 9).requires_grad_(), torch.ones(2, 1, 6, 9, dtype=torch.bool)
+        mask[0] = False
+        ours = local_softmax(scores, size=3, mask=mask)
+        (gradient,) = torch.autograd.grad(ours.square().sum(), scores)
+        assert (ours[0] == 0).all()
+        assert (gradient[0] == 0).all()
+        torch.testing.assert_close(ours[1:], local_softmax(scores[1:], size=3))
 
     def test_a_constant_added_to_the_scores_changes_nothing(self) -> None:
         scores = random(1, 1, 6, 9, dtype=torch.float64)
