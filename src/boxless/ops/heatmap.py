@@ -5,14 +5,13 @@ Conventions
     Points are (x, y) in pixels of the heatmap, x right, y down, the centre of the top-left pixel at (0, 0).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Combine = Callable[[Tensor, Tensor], Tensor]
+from boxless.ops.windows import along, of_windows, window_sums
 
 RANGE = 600.0  # of logits whose exponentials, and their inverses, float64 holds
 LOWEST = -1e30  # the logit of what does not take part; finite, for the gradient
@@ -52,52 +51,16 @@ def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0, mask: 
     logits = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
     logits = strength * logits
     mask = logits.new_ones((1, 1, *logits.shape[2:]), dtype=torch.bool) if mask is None else mask
-    present = mask * F.avg_pool2d(mask.to(logits.dtype), size, stride=1, padding=size // 2)  # share of the window
+    present = mask * window_sums(mask.to(logits.dtype), size) / size**2  # share of the window
     logits = logits.masked_fill(~mask, LOWEST)
     with torch.no_grad():
         highest = logits.amax((1, 2, 3), keepdim=True)
         lowest = logits.masked_fill(~mask, torch.inf).amin((1, 2, 3), keepdim=True)
     if bool((highest - lowest <= RANGE).all()):
         raised = torch.exp(logits.double() - highest)
-        sums: Tensor = _WindowSum.apply(raised, size)  # type: ignore[no-untyped-call]
-        return (raised / sums.clamp_min(torch.finfo(torch.float64).tiny)).to(logits.dtype) * present
-    return torch.exp(logits - _of_windows(logits, size, torch.logaddexp, LOWEST)) * present
-
-
-class _WindowSum(torch.autograd.Function):
-    """Of the window around each pixel; its gradient is the same of the gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, size: int) -> Tensor:
-        ctx.size = size
-        return _of_windows(values, size, torch.add, 0.0)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        sums: Tensor = _WindowSum.apply(gradients[0], ctx.size)  # type: ignore[no-untyped-call]
-        return sums, None
-
-
-def _of_windows(values: Tensor, size: int, combine: Combine, empty: float) -> Tensor:
-    """Of the ``size``×``size`` values around each; what lies outside is ``empty``."""
-    padded = F.pad(values, (size // 2,) * 4, value=empty)
-    return _along(_along(padded, size, 3, combine), size, 2, combine)
-
-
-def _along(values: Tensor, size: int, dim: int, combine: Combine) -> Tensor:
-    """Of each ``size`` values along a dimension, by those of 1, 2, 4, ... of them; it is size − 1 shorter then."""
-    length, width, done = values.shape[dim] - size + 1, 1, 0
-    total: Tensor | None = None
-    while True:
-        if size & width:
-            part = values.narrow(dim, done, length)
-            total = part if total is None else combine(total, part)
-            done += width
-        if done == size:
-            return cast(Tensor, total)
-        number = values.shape[dim] - width
-        values = combine(values.narrow(dim, 0, number), values.narrow(dim, width, number))
-        width *= 2
+        sums = window_sums(raised, size).clamp_min(torch.finfo(torch.float64).tiny)
+        return (raised / sums).to(logits.dtype) * present
+    return torch.exp(logits - of_windows(logits, size, torch.logaddexp, LOWEST)) * present
 
 
 def pool_scales(heatmap: Tensor, eps: float = 1e-6) -> Tensor:
@@ -151,10 +114,10 @@ def suppress_non_maxima(heatmap: Tensor, size: int = 5) -> Tensor:
     half = size // 2
     values = heatmap.float()
     padded = F.pad(values, (half, half, half, half), value=-torch.inf)
-    rows = _along(padded, size, 2, torch.maximum)  # of each row of a window its maximum
+    rows = along(padded, size, 2, torch.maximum)  # of each row of a window its maximum
     line = padded[:, half : half + height]
-    above, below = (_along(rows[:, i : i + height + half - 1], half, 1, torch.maximum) for i in (0, half + 1))
-    left, right = (_along(line[:, :, i : i + width + half - 1], half, 2, torch.maximum) for i in (0, half + 1))
+    above, below = (along(rows[:, i : i + height + half - 1], half, 1, torch.maximum) for i in (0, half + 1))
+    left, right = (along(line[:, :, i : i + width + half - 1], half, 2, torch.maximum) for i in (0, half + 1))
     return (values > above) & (values > left) & (values >= right) & (values >= below)
 
 
@@ -220,7 +183,7 @@ def highest_near(heatmap: Tensor, reach: int) -> Tensor:
     """The highest value within ``reach`` pixels along x and y: (B, H, W) to (B, H, W)."""
     for dim in (1, 2):
         padding = (0, 0, reach, reach) if dim == 1 else (reach, reach)
-        heatmap = _along(F.pad(heatmap, padding, value=-torch.inf), 2 * reach + 1, dim, torch.maximum)
+        heatmap = along(F.pad(heatmap, padding, value=-torch.inf), 2 * reach + 1, dim, torch.maximum)
     return heatmap
 
 
