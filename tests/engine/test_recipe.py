@@ -147,3 +147,11 @@ def test_a_message_is_short_whatever_a_few_bytes_stand_for(tmp_path: Path) -> No
     with pytest.raises(BoxlessError) as caught:
         read_recipe(path)
     assert len(str(caught.value)) < 1000
+
+
+def test_a_folder_may_be_a_path(tmp_path: Path) -> None:
+    folder: Any = tmp_path
+    recipe = Recipe("mist-classify", DataConfig(folder=folder))
+    write_recipe(tmp_path / "config.yaml", recipe)
+    assert read_recipe(tmp_path / "config.yaml") == recipe
+    assert recipe.data.folder == str(tmp_path)

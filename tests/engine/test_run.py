@@ -1,6 +1,9 @@
 """``boxless.train``, from Python."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import boxless
 from boxless.engine.recipe import read_recipe
@@ -19,3 +22,12 @@ def test_what_the_recipe_leaves_open_is_taken_from_the_data(tmp_path: Path) -> N
     detector = boxless.train(recipe, tmp_path / "run", progress=False)
     assert (detector.config.instances, detector.config.background, detector.config.channels) == (2, True, 3)
     assert read_recipe(tmp_path / "run" / "config.yaml").model["instances"] == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", "5"), ("batch_size", 2.5), ("precision", "16")])
+def test_a_setting_of_a_wrong_type_is_named_and_leaves_no_run(name: str, value: Any, tmp_path: Path) -> None:
+    recipe = boxless.Recipe("mist-classify", run=boxless.RunConfig())
+    object.__setattr__(recipe.run, name, value)
+    with pytest.raises(boxless.BoxlessError, match=f"The recipe: run: {name} is"):
+        boxless.train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

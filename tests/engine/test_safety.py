@@ -65,7 +65,17 @@ def test_a_model_of_endless_depth_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_a_model_names_a_method_of_the_list(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps({"method": "builtins.eval", "config": {}}))
-    with pytest.raises(BoxlessError, match="no method"):
+    with pytest.raises(BoxlessError, match=r"model\.json: there is no method 'builtins\.eval'"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    model = load("mist-classify-mnist")
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = value
+    model.save(tmp_path)
+    with pytest.raises(BoxlessError, match=r"model\.safetensors holds weights that are no finite numbers"):
         load(tmp_path)
 
 

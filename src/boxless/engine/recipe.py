@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,8 @@ class DataConfig:
     validation_share: float = 0.1
 
     def __post_init__(self) -> None:
+        if isinstance(self.folder, PathLike):  # as one may write in Python
+            object.__setattr__(self, "folder", fspath(self.folder))
         if min(self.train_size, self.validation_size) < 1:
             raise ValueError("train_size and validation_size are at least 1.")
         if not 0 <= self.scenes_share < 1 or (self.scenes_share and self.folder is None):

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from boxless.engine.defaults import completed
 from boxless.engine.loaders import check_shares, evaluation_loader, training_loader
 from boxless.engine.module import TrainingModule
 from boxless.engine.progress import TrainingProgress
-from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, write_recipe
+from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, recipe_from, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
 from boxless.engine.sources import Images, Source, training_sources
 from boxless.engine.stopping import StopInTime
@@ -72,7 +72,7 @@ def train(
     Raises:
         BoxlessError: the recipe, the data or the directory are not usable.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    recipe = recipe_from(asdict(recipe), "The recipe") if isinstance(recipe, Recipe) else read_recipe(recipe)
     out = Path(out)
     if resume and (out / RECIPE_FILE).is_file():
         recipe = _longer(read_recipe(out / RECIPE_FILE), recipe.run.steps)

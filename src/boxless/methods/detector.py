@@ -360,4 +360,6 @@ def _read_weights(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]
         raise BoxlessError(f"{path} is broken ({error}); copy or save it again.") from error
     if weights.keys() != wanted.keys() or any(weights[name].shape != wanted[name].shape for name in wanted):
         raise BoxlessError(f"{path} does not fit the configuration beside it; save the model again.")
+    if not all(bool(weight.isfinite().all()) for weight in weights.values()):
+        raise BoxlessError(f"{path} holds weights that are no finite numbers; save or train the model again.")
     return {name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()}
