@@ -5,7 +5,7 @@ from pathlib import Path
 from boxless.engine.recipe import RECIPE_FILE
 from boxless.errors import BoxlessError
 from boxless.methods.detector import CONFIG_FILE, Detector, read_description
-from boxless.methods.registry import MODELS, model_type
+from boxless.methods.registry import UnknownMethod, model_type
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -37,7 +37,8 @@ def load(model: str | Path) -> Detector:
             f"{model} is a run that was broken off before it had a model; go on with boxless train --resume --out "
             f"{model}."
         )
-    method = read_description(directory)["method"]
-    if method not in MODELS:
-        raise BoxlessError(f"{directory / CONFIG_FILE}: there is no method {method!r}; there are {', '.join(MODELS)}.")
-    return model_type(method).load(directory)
+    try:
+        kind = model_type(read_description(directory)["method"])
+    except UnknownMethod as error:
+        raise BoxlessError(f"{directory / CONFIG_FILE}: {error}") from error
+    return kind.load(directory)

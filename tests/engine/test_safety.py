@@ -65,7 +65,7 @@ def test_a_model_of_endless_depth_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_a_model_names_a_method_of_the_list(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps({"method": "builtins.eval", "config": {}}))
-    with pytest.raises(BoxlessError, match=r"model\.json: there is no method 'builtins\.eval'"):
+    with pytest.raises(BoxlessError, match=r"model\.json: There is no method 'builtins\.eval'"):
         load(tmp_path)
 
 

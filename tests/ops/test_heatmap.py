@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import boxless.ops.heatmap as heatmap_module
 from boxless.ops.heatmap import (
+    RANGE,
     highest_near,
     local_softmax,
     peak_scales,
@@ -75,8 +75,8 @@ class TestLocalSoftmax:
         scores = (spread * (scores - scores.amin()) / (scores.amax() - scores.amin())).requires_grad_()
         mask = random(2, 1, 9, 14, seed=1) > 0.3 if masked else None
         weights, results = random(2, 3, 9, 14, seed=2, dtype=torch.float64), []
-        for limit in (heatmap_module.RANGE, -1.0):
-            monkeypatch.setattr(heatmap_module, "RANGE", limit)
+        for limit in (RANGE, -1.0):
+            monkeypatch.setattr("boxless.ops.heatmap.RANGE", limit)
             ours = local_softmax(scores, 5, 1.0, mask)
             results.append((ours, *torch.autograd.grad((weights * ours).sum(), scores)))
         for one, other in zip(*results, strict=True):

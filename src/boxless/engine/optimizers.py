@@ -69,8 +69,8 @@ def _order_in_memory(kernel: Tensor) -> list[int]:
 def orthogonal(matrices: Tensor) -> Tensor:
     """Matrices (N, A, B) with all singular values made one, roughly: five steps of Newton and Schulz in bfloat16.
 
-    Their coefficients are Muon's: steepest at zero, so that small singular values rise soonest; they end between 0.7
-    and 1.2.
+    Their coefficients are Muon's: steepest at zero, so that small singular values rise soonest. What is not tiny ends
+    between 0.6 and 1.3.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     result = matrices.bfloat16()

@@ -46,11 +46,15 @@ TRAINING_SETTINGS = {
 }
 
 
+class UnknownMethod(BoxlessError):
+    """A name that is not in the list."""
+
+
 def model_type(method: str) -> type[Detector]:
     """The model class of a method; imports no Lightning.
 
     Raises:
-        BoxlessError: there is no such method.
+        UnknownMethod: there is no such method.
     """
     found: type[Detector] = _lookup(MODELS, method)
     return found
@@ -60,7 +64,7 @@ def training_type(method: str) -> Any:
     """The LightningModule class of a method.
 
     Raises:
-        BoxlessError: there is no such method.
+        UnknownMethod: there is no such method.
     """
     return _lookup(TRAININGS, method)
 
@@ -69,13 +73,13 @@ def settings_types(method: str) -> tuple[type[Any], type[Any]]:
     """The dataclasses of the settings of a method's model and of its training; imports no torch.
 
     Raises:
-        BoxlessError: there is no such method.
+        UnknownMethod: there is no such method.
     """
     return _lookup(MODEL_SETTINGS, method), _lookup(TRAINING_SETTINGS, method)
 
 
 def _lookup(table: dict[str, tuple[str, str]], method: str) -> Any:
     if method not in table:
-        raise BoxlessError(f"There is no method {method!r}; there are {', '.join(table)}.")
+        raise UnknownMethod(f"There is no method {method!r}; there are {', '.join(table)}.")
     module, name = table[method]
     return getattr(import_module(module), name)
