@@ -23,14 +23,18 @@ class DataConfig:
 
     Attributes:
         folder: a user's folder (see ``boxless.data.folder``); scenes are composed where it is not given.
-        scenes_share: share of scenes among the images to train on, where there is a folder with images as large.
+        scenes_share: share of scenes, in [0, 1), among the images to train on, where there is a folder with images as
+            large.
         layout: of the scenes: mnist-hard, -crowded, -3, -easy, -uneven, -k, -scales, -single or -scattered,
             extended-mnist, gabor-16 or -36, tetrominoes or tetrominoes-35, sprites or svhn.
-        counts: how many glyphs a scene has, one of these; the layout's own by default.
+        counts: how many glyphs a scene has, one of these, none negative; the layout's own by default.
         glyphs: "mnist", or "digits", which need no download; Gabor noise, shapes and svhn make no use of them.
-        train_size: scenes to train on, with the images of a folder among them; afterwards they come again.
-        validation_size: scenes to validate on, of glyphs that no training scene has.
-        validation_share: share of a folder's images to validate on.
+        train_size: scenes to train on, at least 1, with the images of a folder among them; afterwards they come again.
+        validation_size: scenes to validate on, at least 1, of glyphs that no training scene has.
+        validation_share: share of a folder's images to validate on, between 0 and 1.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     folder: str | None = None
@@ -60,13 +64,16 @@ class RunConfig:
     """How long, and on what terms.
 
     Attributes:
-        steps: batches in all; rounded up to whole epochs.
-        batch_size: images a step, over all processes together.
-        steps_per_epoch: after so many steps comes a validation and a checkpoint.
-        seed: of weights, scenes and order.
+        steps: batches in all, at least 1; rounded up to whole epochs.
+        batch_size: images a step, at least 1, over all processes together.
+        steps_per_epoch: after so many steps, at least 1, comes a validation and a checkpoint.
+        seed: of weights, scenes and order, from 0 to 2³² − 1.
         precision: "auto" takes bfloat16 where the machine has the units for it, "32" never.
         compile: ``torch.compile`` the networks; None where the machine can, all images are as large, and the
             training is long enough to gain.
+
+    Raises:
+        ValueError: a value outside of its range.
     """
 
     steps: int = 4000
