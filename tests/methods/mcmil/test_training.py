@@ -74,6 +74,27 @@ def test_the_first_map_emits_as_many_things_as_there_are() -> None:
     torch.testing.assert_close(emitted, expected.expand(8), rtol=1e-4, atol=0)
 
 
+def test_as_many_images_as_is_said_are_warped_each_in_another_way_anew_at_each_step() -> None:
+    images = torch.zeros(400, 1, 24, 32)
+    images[:, :, 8:16, 12:20] = 1.0
+    training = McmilTraining(detector(), replace(SETTINGS, warped=0.5), 2, compile=False)
+    first = training._warped(images)
+    assert torch.equal(first, training._warped(images))  # as a resumed training needs it
+    training.finish_step()
+    for warped in (first, training._warped(images)):
+        other = (warped != images).flatten(1).any(1)
+        assert 160 < int(other.sum()) < 240
+        assert len(warped[other].unique(dim=0)) == int(other.sum())
+        mass = warped.sum((1, 2, 3)) / 64
+        assert 0.6 < float(mass.min()) < float(mass.max()) < 1.5  # of the same digit, closer or farther
+    assert not torch.equal(first, warped)
+    assert training_without_warps()._warped(images) is images
+
+
+def training_without_warps() -> McmilTraining:
+    return McmilTraining(detector(), SETTINGS, 2, compile=False)
+
+
 @pytest.mark.parametrize(("height", "width"), [(24, 32), (23, 31), (17, 30)])
 def test_a_padded_image_has_the_places_that_it_has_alone(height: int, width: int) -> None:
     batch = scenes(3, 0)

@@ -69,6 +69,8 @@ class McmilTrainingConfig:
         warmup: steps over which the rate rises from zero.
         decay: share of the training, at its end, over which the rate falls to zero along a cosine.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
+        warped: share of the images that are turned, resized and bent a little at random before each step, so that no
+            shape is seen twice; 0 for none, as in the paper. What comes in from outside of an image is black.
     """
 
     rate: float = 1e-3
@@ -76,9 +78,10 @@ class McmilTrainingConfig:
     warmup: int = 100
     decay: float = 0.9
     averaging: float = 0.998
+    warped: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.rate > 0 or min(self.weight_decay, self.warmup) < 0:
             raise ValueError("rate is above 0, and weight_decay and warmup are not negative.")
-        if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:
-            raise ValueError("decay is a share in [0, 1], and averaging in [0, 1).")
+        if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1 or not 0 <= self.warped <= 1:
+            raise ValueError("decay and warped are shares in [0, 1], and averaging in [0, 1).")
