@@ -88,11 +88,8 @@ def test_as_many_images_as_is_said_are_warped_each_in_another_way_anew_at_each_s
         mass = warped.sum((1, 2, 3)) / 64
         assert 0.6 < float(mass.min()) < float(mass.max()) < 1.5  # of the same digit, closer or farther
     assert not torch.equal(first, warped)
-    assert training_without_warps()._warped(images) is images
-
-
-def training_without_warps() -> McmilTraining:
-    return McmilTraining(detector(), SETTINGS, 2, compile=False)
+    assert torch.equal(training._warped(images[:0]), images[:0])  # no image may be among those to warp
+    assert McmilTraining(detector(), SETTINGS, 2, compile=False)._warped(images) is images
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 32), (23, 31), (17, 30)])

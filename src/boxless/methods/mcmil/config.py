@@ -70,7 +70,8 @@ class McmilTrainingConfig:
         decay: share of the training, at its end, over which the rate falls to zero along a cosine.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
         warped: share of the images that are turned, resized and bent a little at random before each step, so that no
-            shape is seen twice; 0 for none, as in the paper. What comes in from outside of an image is black.
+            shape is seen twice; 0 for none, as in the paper. What comes in from outside of an image is black, and of
+            images of many sizes in a batch the padding is bent with them: it is for dark scenes as large.
     """
 
     rate: float = 1e-3
