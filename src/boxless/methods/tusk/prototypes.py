@@ -4,8 +4,11 @@ import torch
 from torch import Generator, Tensor
 
 from boxless.methods.tusk.networks import unit
+from boxless.ops.information import joint_assignments, mutual_information
 
 LEAST_SPREAD = 0.1  # of descriptors; below it they point one way: 26° from each other on average
+TELLING_BEGINNINGS, TELLING_STEPS, TELLING_RATE = 20, 150, 0.05
+SHARPNESS = 20.0  # of the softmax over the prototypes, whose logits are cosines
 BEGINNINGS = 10  # of k-means, which finds the nearest optimum alone
 LEAST_USED = 0.5  # of the prototypes; below it most of them hold next to nothing
 
@@ -37,12 +40,56 @@ def clusters_of(descriptors: Tensor, number: int, seed: int) -> Tensor:
     Returns:
         (M, C) of length 1.
     """
+    few = min(number, len(descriptors))
+    return _kmeans(descriptors, few, BEGINNINGS, seed).repeat(-(-number // few), 1)[:number]
+
+
+def _kmeans(descriptors: Tensor, number: int, beginnings: int, seed: int) -> Tensor:
     from sklearn.cluster import KMeans
 
-    few = min(number, len(descriptors))
-    found = KMeans(few, n_init=BEGINNINGS, random_state=seed % 2**32).fit(descriptors.cpu().double().numpy())
-    centers = torch.from_numpy(found.cluster_centers_).to(descriptors)
-    return unit(centers.repeat(-(-number // few), 1)[:number])
+    found = KMeans(number, n_init=beginnings, random_state=seed % 2**32).fit(descriptors.cpu().double().numpy())
+    return unit(torch.from_numpy(found.cluster_centers_).to(descriptors))
+
+
+@torch.enable_grad()
+def telling_clusters_of(first: Tensor, second: Tensor, number: int, seed: int) -> Tensor:
+    """Prototypes whose kind of a keypoint in one view tells the most of its kind in the other.
+
+    Where the k-means of several beginnings ends, each set of prototypes ascends this information; the best is taken.
+    Of those that k-means finds, many split one class by what a warp changes, and this tells which do.
+
+    Args:
+        first: (N, C) of length 1, descriptors in one view; at least ``number``.
+        second: (N, C) of the same keypoints in the other.
+        number: M.
+        seed: of the beginnings.
+
+    Returns:
+        (M, C) of length 1.
+    """
+    begun = [_kmeans(first, number, 1, seed + turn) for turn in range(TELLING_BEGINNINGS)]
+    prototypes = torch.stack(begun).requires_grad_()
+    optimizer = torch.optim.Adam([prototypes], TELLING_RATE)
+    for _ in range(TELLING_STEPS):
+        told = information_of(first, second, prototypes)
+        (prototypes.grad,) = torch.autograd.grad(-told.sum(), prototypes)
+        optimizer.step()
+    return unit(prototypes[information_of(first, second, prototypes).argmax()].detach())
+
+
+def information_of(first: Tensor, second: Tensor, prototypes: Tensor) -> Tensor:
+    """What the nearest prototype of a keypoint in one view tells of that in the other, in nats.
+
+    Args:
+        first: (N, C) of length 1, descriptors in one view.
+        second: (N, C) in the other.
+        prototypes: (..., M, C).
+
+    Returns:
+        (...).
+    """
+    axes = SHARPNESS * unit(prototypes).mT
+    return mutual_information(joint_assignments((first @ axes).softmax(-1), (second @ axes).softmax(-1)))
 
 
 def spread(vectors: Tensor) -> Tensor:

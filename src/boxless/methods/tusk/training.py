@@ -26,6 +26,7 @@ from boxless.methods.tusk.prototypes import (
     first_prototypes,
     shares_of,
     spread,
+    telling_clusters_of,
     used,
 )
 from boxless.ops.clustering import (
@@ -47,9 +48,21 @@ WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
 AUTOENCODER, PROTOTYPES = 0, 1  # optimizers
 KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
-RECENT, RECENT_OF_EACH = 2048, 64  # descriptors that the clustering starts from: in all, and of a prototype, at least
+RECENT, RECENT_OF_EACH = 4096, 64  # descriptors that the clustering starts from: in all, and of a prototype, at least
 KIND_SHARPNESS = 10.0  # of the softmax over the kinds, whose logits are cosines
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
+
+
+class Views(NamedTuple):
+    """Each keypoint as it is described in I and, where it has come to lie, in T(I)."""
+
+    first: Tensor  # (B, K, C)
+    second: Tensor  # (B, K, C)
+    both: Tensor  # (B, K) bool: both show it
+
+    def stacked(self) -> Tensor:
+        """(B, K, 2, C), without a gradient; zeros for what T(I) does not show."""
+        return torch.stack((self.first, self.second * self.both.unsqueeze(-1)), dim=2).detach()
 
 
 class Pair(NamedTuple):
@@ -98,7 +111,7 @@ class TuskTraining(TrainingModule):
             settings.warp_jitter,
         )
         kept = max(RECENT, RECENT_OF_EACH * model.config.prototypes)
-        self.register_buffer("recent", torch.zeros(kept, model.config.descriptor_size))  # the newest last
+        self.register_buffer("recent", torch.zeros(kept, 2, model.config.descriptor_size))  # of I and T(I), newest last
         self.kinds = nn.Parameter(unit(torch.randn(settings.information_kinds, model.config.descriptor_size)))
         self.objective = MeanMetric()
         self._held: Tensor | None = None  # (M,) descriptors that each prototype has held in this epoch
@@ -126,8 +139,9 @@ class TuskTraining(TrainingModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One batch: E and D ← λ_recon L_recon + λ_km L_km + λ_eqv L_eqv − λ_inf I, then P ← L_sw several times."""
         set_rates(cast(list[Any], self.optimizers()), self.settings.rate_factor(self.steps_done, self.steps))
-        descriptors = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
-        self.recent.copy_(torch.cat((self.recent, descriptors))[-len(self.recent) :])
+        views = gathered(self._step_autoencoder(self._pair(batch))).flatten(0, 1)
+        self.recent.copy_(torch.cat((self.recent, views))[-len(self.recent) :])
+        descriptors = views[:, 0]
         if self._starts_to_cluster:
             self._find_clusters()
         for number in range(self.settings.prototype_steps):
@@ -153,7 +167,7 @@ class TuskTraining(TrainingModule):
         return random_warp(draws, ranges, (images.shape[2], images.shape[3]))
 
     def _step_autoencoder(self, pair: Pair) -> Tensor:
-        """E and D ← a step; returns the descriptors (B, K, C) of I. The encoder runs once, on I and T(I) together."""
+        """E and D ← a step; returns descriptors (B, K, 2, C) of I and T(I), through which the encoder runs together."""
         model, settings, size = self.model, self.settings, (pair.images.shape[2], pair.images.shape[3])
         number = len(pair.images)
         maps = model.encode(torch.cat((pair.images, pair.warped)), self._networks["encoder"])
@@ -171,9 +185,9 @@ class TuskTraining(TrainingModule):
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, self._feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
+        views = self._views(found, descriptors, of_warped, center, pair.warp)
         if self._informs:
-            loss = -self._information(found, descriptors, of_warped, center, pair.warp).view(1)
-            losses["information"] = (settings.information_weight, loss)
+            losses["information"] = (settings.information_weight, -self._information(views).view(1))
         joint = settings.prototype_steps == 0
         if joint:
             loss = self._prototype_loss(descriptors.flatten(0, 1), 0)
@@ -185,7 +199,7 @@ class TuskTraining(TrainingModule):
         self.descend(optimizers, torch.stack([weight * loss.mean() for weight, loss in losses.values()]).sum())
         if joint:
             self._normalise_prototypes()
-        return descriptors.detach()
+        return views.stacked()
 
     def _center(self, features: Tensor) -> Tensor:
         """The middle (C,) of the features (B, K, C) of the whole batch, with a gradient; the model follows it.
@@ -216,12 +230,17 @@ class TuskTraining(TrainingModule):
 
     @torch.no_grad()
     def _find_clusters(self) -> None:
-        """P ← the centres of k-means on the newest descriptors; all processes have the same.
+        """P ← the clusters of the newest descriptors; all processes have the same.
 
         So are those of the averaged model: a mean of prototypes of before and after would stand for nothing.
         """
-        seen = self.recent[self.recent.any(dim=1)]
-        found = clusters_of(seen, self.model.config.prototypes, int(self.seed))
+        number, seed = self.model.config.prototypes, int(self.seed)
+        first, second = self.recent[self.recent[:, 0].any(dim=1)].unbind(1)
+        both = second.any(dim=1)
+        if self._informs and int(both.sum()) >= number:
+            found = telling_clusters_of(first[both], second[both], number, seed)
+        else:
+            found = clusters_of(first, number, seed)
         for model in (self.model, self.trained_model):
             model.prototypes.copy_(found)
 
@@ -246,17 +265,18 @@ class TuskTraining(TrainingModule):
         """Whether the mutual information counts at this step."""
         return self.settings.information_weight > 0 and self._past(self.settings.information_start)
 
-    def _information(
-        self, found: Keypoints, descriptors: Tensor, of_warped: Maps, center: Tensor, warp: Warp
-    ) -> Tensor:
-        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; ()."""
+    def _views(self, found: Keypoints, descriptors: Tensor, of_warped: Maps, center: Tensor, warp: Warp) -> Views:
         height, width = warp.image_size
         landed = warp_points(found.centers.detach(), warp)
         shown = (landed >= 0) & (landed <= landed.new_tensor([width - 1, height - 1]))  # what is NaN is not
         both = found.valid & shown.all(dim=-1)
         of_landed = self.model.described(sample_at(of_warped.features, landed.nan_to_num()), center)
-        kinds = unit(self.kinds)
-        first, second = (torch.softmax(KIND_SHARPNESS * one[both] @ kinds.T, dim=1) for one in (descriptors, of_landed))
+        return Views(descriptors, of_landed, both)
+
+    def _information(self, views: Views) -> Tensor:
+        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; ()."""
+        axes = KIND_SHARPNESS * unit(self.kinds).T
+        first, second = ((of[views.both] @ axes).softmax(dim=1) for of in (views.first, views.second))
         return mutual_information(mean_over_ranks(joint_assignments(first, second)))
 
     def _feature_equivariance(self, of_warped: Maps, of_image: Maps, center: Tensor, warp: Warp) -> Tensor:
