@@ -41,6 +41,16 @@ def test_as_many_kinds_as_are_told_apart(first: list[int], second: list[int], ex
     assert mutual_information(joint).exp().item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_several_at_once_are_as_each_by_itself() -> None:
+    draws = torch.Generator().manual_seed(4)
+    first, second = (torch.rand(2, 3, 9, 5, generator=draws, dtype=torch.float64).softmax(-1) for _ in range(2))
+    joint = joint_assignments(first, second)
+    told = mutual_information(joint)
+    assert told.shape == (2, 3)
+    torch.testing.assert_close(joint[1, 2], joint_assignments(first[1, 2], second[1, 2]))
+    torch.testing.assert_close(told[1, 2], mutual_information(joint[1, 2]))
+
+
 def test_gradient_is_right() -> None:
     draws = torch.Generator().manual_seed(2)
     logits = [torch.randn(5, 3, generator=draws, dtype=torch.float64, requires_grad=True) for _ in range(2)]
@@ -69,5 +79,5 @@ def test_half_precision_is_computed_in_full() -> None:
 
 
 def test_views_of_unequal_numbers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(N, M\)"):
+    with pytest.raises(ValueError, match=r"N, M\)"):
         joint_assignments(torch.zeros(3, 4), torch.zeros(2, 4))

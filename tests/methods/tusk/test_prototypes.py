@@ -10,8 +10,10 @@ from boxless.methods.tusk.prototypes import (
     complaint,
     dimensions,
     first_prototypes,
+    information_of,
     shares_of,
     spread,
+    telling_clusters_of,
     used,
 )
 
@@ -49,6 +51,55 @@ class TestClusters:
         found = clusters_of(descriptors, 5, seed=0)
         assert found.shape == (5, 6)
         assert torch.cdist(found, descriptors).amin(dim=1).max() < 1e-3
+
+
+class TestTellingClusters:
+    """Three classes a little apart, each in two looks that are far apart, of which a view has either."""
+
+    def views(self) -> tuple[Tensor, Tensor, Tensor]:
+        classes = torch.arange(90) % 3
+        looks = [torch.randint(0, 2, (90,), generator=Generator().manual_seed(seed)) for seed in (3, 4)]
+        axes, noise = torch.eye(6), 0.05
+        views = [
+            unit(0.6 * axes[classes] + axes[3] * (2.0 * look[:, None] - 1) + noise * random(90, 6, seed=seed))
+            for seed, look in enumerate(looks, start=5)
+        ]
+        return views[0], views[1], classes
+
+    def test_are_what_both_views_agree_on(self) -> None:
+        first, second, classes = self.views()
+        found = telling_clusters_of(first, second, 3, seed=0)
+        torch.testing.assert_close(found.norm(dim=1), torch.ones(3))
+        for view in (first, second):
+            nearest = (view @ found.T).argmax(dim=1)
+            assert {(int(one), int(other)) for one, other in zip(nearest, classes, strict=True)} == {
+                (int(nearest[number]), number) for number in range(3)
+            }
+        by_looks = (first @ clusters_of(first, 3, seed=0).T).argmax(dim=1)
+        assert len(set(zip(by_looks.tolist(), classes.tolist(), strict=True))) > 3  # k-means parts the looks
+
+    def test_tell_more_than_those_of_kmeans(self) -> None:
+        first, second, _ = self.views()
+        both = torch.stack((clusters_of(first, 3, seed=0), telling_clusters_of(first, second, 3, seed=0)))
+        of_kmeans, ours = information_of(first, second, both)
+        assert 0 <= of_kmeans < 0.7 * ours
+        assert ours < math.log(3)
+
+    def test_what_one_view_alone_shows_counts_for_nothing(self) -> None:
+        first, second, _ = self.views()
+        more = torch.cat((first, unit(random(50, 6, seed=9)))), torch.cat((second, torch.zeros(50, 6)))
+        found = telling_clusters_of(first, second, 3, seed=0)
+        assert torch.equal(telling_clusters_of(*more, 3, seed=0), found)
+        torch.testing.assert_close(information_of(*more, found), information_of(first, second, found))
+
+    def test_of_too_few_in_both_views_are_those_of_kmeans(self) -> None:
+        first, second, _ = self.views()
+        second[2:] = 0
+        assert torch.equal(telling_clusters_of(first, second, 3, seed=4), clusters_of(first, 3, seed=4))
+
+    def test_are_the_same_for_the_same_seed(self) -> None:
+        first, second, _ = self.views()
+        assert torch.equal(*(telling_clusters_of(first, second, 3, seed=1) for _ in range(2)))
 
 
 class TestFirstPrototypes:

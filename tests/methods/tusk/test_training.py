@@ -23,7 +23,7 @@ from boxless.methods.tusk.calibration import DRAWN_IMAGES
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.model import Tusk
-from boxless.methods.tusk.prototypes import first_prototypes
+from boxless.methods.tusk.prototypes import first_prototypes, information_of
 from boxless.methods.tusk.training import (
     CENTER_RATE,
     FIRST,
@@ -228,7 +228,7 @@ def test_information_is_of_the_kinds_of_what_both_images_show(monkeypatch: pytes
     assert 0 < left < 12
     joint /= joint.sum()
     expected = (joint * (joint / torch.outer(joint.sum(0), joint.sum(1))).log()).sum()
-    told = training._information(found, unit(found.features - middle), of_warped, middle, warp)
+    told = training._information(training._views(found, unit(found.features - middle), of_warped, middle, warp))
     torch.testing.assert_close(told, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -375,6 +375,77 @@ def test_by_squares_prototypes_begin_anew_where_the_clustering_starts(monkeypatc
     expected = unit(torch.arange(1.0, 25.0).view(4, 6).cos())
     for model in (training.model, training.trained_model):
         torch.testing.assert_close(model.prototypes, expected, rtol=0, atol=1e-4)
+
+
+INFORMING = replace(SQUARES, prototype_loss="mutual-information", information_weight=0.1, information_start=0.0)
+
+
+def test_by_information_prototypes_begin_anew_by_both_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of one keypoint are alike; of what T(I) does not show there is none."""
+    asked: list[tuple[Tensor, Tensor]] = []
+
+    def clusters(first: Tensor, second: Tensor, number: int, seed: int) -> Tensor:
+        asked.append((first.clone(), second.clone()))
+        return unit(torch.arange(1.0, 25.0).view(number, 6).cos())
+
+    monkeypatch.setattr(training_module, "telling_clusters_of", clusters)
+    trained(training_of(replace(INFORMING, cluster_start=0.5, warp_shift=0.4), steps=4), batches(3))
+    ((first, second),) = asked
+    assert len(first) == len(second) == 3 * 12
+    both = second.any(dim=1)
+    assert 0 < both.sum() < 3 * 12
+    for view in (first, second[both]):
+        torch.testing.assert_close(view.norm(dim=1), torch.ones(len(view)), rtol=0, atol=5e-2)
+    one, other = first[both], second[both]
+    assert (one * other).sum(1).mean() > (one * other.roll(1, 0)).sum(1).mean() + 0.1
+
+
+def test_by_information_prototypes_come_to_tell_more() -> None:
+    """Of the newest keypoints; the encoder is asked for that from where the clustering starts."""
+    training = training_of(replace(INFORMING, cluster_start=0.5, prototype_rate=0.05), steps=8)
+    noted = listened(training)
+    trained(training, batches(8))
+    assert len(noted["loss/prototypes"]) == 4
+    assert len(noted["loss/information"]) == 8
+    of_steps = noted["loss/mutual-information"][-3:]
+    assert of_steps[2] < of_steps[0]  # within the last batch
+    pairs = training.recent[training.recent[:, 1].any(dim=1)]
+    told = information_of(pairs[:, 0], pairs[:, 1], training.model.prototypes)
+    assert told.item() == pytest.approx(-training._untold().item(), rel=1e-4)
+
+
+def test_the_adversary_makes_keypoints_look_of_other_kinds() -> None:
+    """Far more than noise of the same size; of its size over an object."""
+    training = training_of(replace(SETTINGS, information_weight=0.1, information_start=0.0, adversary=0.002))
+    (batch,) = batches(1)
+    added = training._adversary(batch.images)
+    noise = added.std() * torch.randn(added.shape, generator=torch.Generator().manual_seed(0))
+    centers = training.model.extract(training.model.encode(batch.images), 3).centers.detach()
+
+    def logits(images: Tensor) -> Tensor:
+        features = sample_at(training.model.encode(images).features, centers)
+        return (10 * training.model.described(features) @ unit(training.kinds).T).flatten(0, 1)
+
+    kinds = logits(batch.images).argmax(1)
+    before, after, noisy = (
+        F.cross_entropy(logits(batch.images + change), kinds).item() for change in (0, added, noise)
+    )
+    assert after - before > 5 * abs(noisy - before)
+    assert 0.001 < added.square().mean().sqrt() < 0.003
+    assert all(parameter.grad is None for parameter in training.parameters())
+
+
+def test_the_adversary_is_of_the_warped_image_alone() -> None:
+    """With it the same step learns another encoder; the image that is rebuilt is as it was."""
+    told = {}
+    for adversary in (0.0, 0.2):
+        settings = replace(SETTINGS, information_weight=0.1, information_start=0.0, adversary=adversary)
+        training = training_of(settings)
+        noted = listened(training)
+        trained(training, batches(1))
+        told[adversary] = {name: values[0] for name, values in noted.items()}
+    assert told[0.0]["loss/reconstruction"] == told[0.2]["loss/reconstruction"]
+    assert told[0.2]["loss/information"] > told[0.0]["loss/information"] + 0.01
 
 
 def test_by_squares_prototypes_go_where_their_descriptors_are() -> None:

@@ -59,14 +59,18 @@ def telling_clusters_of(first: Tensor, second: Tensor, number: int, seed: int) -
     Of those that k-means finds, many split one class by what a warp changes, and this tells which do.
 
     Args:
-        first: (N, C) of length 1, descriptors in one view; at least ``number``.
-        second: (N, C) of the same keypoints in the other.
-        number: M.
+        first: (N, C) of length 1, descriptors in one view.
+        second: (N, C) of the same keypoints in the other; zeros of those that it does not show.
+        number: M. Where fewer than M keypoints are in both, by k-means alone.
         seed: of the beginnings.
 
     Returns:
         (M, C) of length 1.
     """
+    both = second.any(dim=1)
+    if int(both.sum()) < number:
+        return clusters_of(first, number, seed)
+    first, second = first[both], second[both]
     begun = [_kmeans(first, number, 1, seed + turn) for turn in range(TELLING_BEGINNINGS)]
     prototypes = torch.stack(begun).requires_grad_()
     optimizer = torch.optim.Adam([prototypes], TELLING_RATE)
@@ -82,14 +86,15 @@ def information_of(first: Tensor, second: Tensor, prototypes: Tensor) -> Tensor:
 
     Args:
         first: (N, C) of length 1, descriptors in one view.
-        second: (N, C) in the other.
+        second: (N, C) in the other; zeros of those that it does not show, which count for nothing.
         prototypes: (..., M, C).
 
     Returns:
-        (...).
+        (...), not negative.
     """
     axes = SHARPNESS * unit(prototypes).mT
-    return mutual_information(joint_assignments((first @ axes).softmax(-1), (second @ axes).softmax(-1)))
+    of_first, of_second = ((view @ axes).softmax(dim=-1) for view in (first, second))
+    return mutual_information(joint_assignments(of_first * second.any(dim=1, keepdim=True), of_second))
 
 
 def spread(vectors: Tensor) -> Tensor:

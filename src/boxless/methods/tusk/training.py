@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 
 from boxless.data.batch import Batch
@@ -20,15 +21,18 @@ from boxless.methods.tusk.losses import PerceptualLoss, squared_error
 from boxless.methods.tusk.model import Keypoints, Tusk
 from boxless.methods.tusk.networks import Maps, unit
 from boxless.methods.tusk.prototypes import (
+    SHARPNESS,
     clusters_of,
     complaint,
     dimensions,
     first_prototypes,
+    information_of,
     shares_of,
     spread,
     telling_clusters_of,
     used,
 )
+from boxless.ops.adversary import misleading
 from boxless.ops.clustering import (
     kmeans_loss,
     l2_distances,
@@ -170,6 +174,8 @@ class TuskTraining(TrainingModule):
         """E and D ← a step; returns descriptors (B, K, 2, C) of I and T(I), through which the encoder runs together."""
         model, settings, size = self.model, self.settings, (pair.images.shape[2], pair.images.shape[3])
         number = len(pair.images)
+        if self._informs and settings.adversary:
+            pair = pair._replace(warped=pair.warped + self._adversary(pair.warped))
         maps = model.encode(torch.cat((pair.images, pair.warped)), self._networks["encoder"])
         of_image, of_warped = maps.part(0, number), maps.part(number, 2 * number)
         found = model.extract(of_image, model.config.instances, pair.seen)
@@ -188,6 +194,9 @@ class TuskTraining(TrainingModule):
         views = self._views(found, descriptors, of_warped, center, pair.warp)
         if self._informs:
             losses["information"] = (settings.information_weight, -self._information(views).view(1))
+            if settings.prototype_loss == "mutual-information" and self._past(settings.cluster_start):
+                loss = -self._information(views, prototypes).view(1)
+                losses["prototypes"] = (settings.information_weight, loss)
         joint = settings.prototype_steps == 0
         if joint:
             loss = self._prototype_loss(descriptors.flatten(0, 1), 0)
@@ -200,6 +209,24 @@ class TuskTraining(TrainingModule):
         if joint:
             self._normalise_prototypes()
         return views.stacked()
+
+    def _adversary(self, images: Tensor) -> Tensor:
+        """What makes the keypoints of images (B, C, H, W) look of other kinds, and of other prototypes once sought.
+
+        So the borders of kinds come to lie where there are no objects, and not across a class: one that is near such a
+        border is pushed over it.
+        """
+        model, images = self.model, images.detach().requires_grad_()
+        maps = model.encode(images)
+        found = model.extract(maps, model.config.instances)
+        descriptors = model.described(sample_at(maps.features, found.centers.detach()))[found.valid]
+        axes = [KIND_SHARPNESS * unit(self.kinds)]
+        if self._past(self.settings.cluster_start):
+            axes.append(SHARPNESS * unit(model.prototypes))
+        logits = [descriptors @ of_kinds.detach().T for of_kinds in axes]
+        doubt = torch.stack([cross_entropy(one, one.argmax(dim=1), reduction="sum") for one in logits]).sum()
+        (slope,) = torch.autograd.grad(doubt, images)
+        return misleading(slope, 2 * round(model.config.object_size / 2) + 1, self.settings.adversary)
 
     def _center(self, features: Tensor) -> Tensor:
         """The middle (C,) of the features (B, K, C) of the whole batch, with a gradient; the model follows it.
@@ -217,7 +244,7 @@ class TuskTraining(TrainingModule):
     def _starts_to_cluster(self) -> bool:
         """Whether this is the first step whose k-means loss counts, of a training in which k-means has its say."""
         first = self._past(self.settings.cluster_start) and not self._sought
-        return self.settings.prototype_loss == "squares" and first
+        return self.settings.prototype_loss != "wasserstein" and first
 
     @property
     def _sought(self) -> bool:
@@ -236,9 +263,8 @@ class TuskTraining(TrainingModule):
         """
         number, seed = self.model.config.prototypes, int(self.seed)
         first, second = self.recent[self.recent[:, 0].any(dim=1)].unbind(1)
-        both = second.any(dim=1)
-        if self._informs and int(both.sum()) >= number:
-            found = telling_clusters_of(first[both], second[both], number, seed)
+        if self.settings.prototype_loss == "mutual-information":
+            found = telling_clusters_of(first, second, number, seed)
         else:
             found = clusters_of(first, number, seed)
         for model in (self.model, self.trained_model):
@@ -273,9 +299,9 @@ class TuskTraining(TrainingModule):
         of_landed = self.model.described(sample_at(of_warped.features, landed.nan_to_num()), center)
         return Views(descriptors, of_landed, both)
 
-    def _information(self, views: Views) -> Tensor:
-        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; ()."""
-        axes = KIND_SHARPNESS * unit(self.kinds).T
+    def _information(self, views: Views, prototypes: Tensor | None = None) -> Tensor:
+        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; kinds or prototypes; ()."""
+        axes = KIND_SHARPNESS * unit(self.kinds).T if prototypes is None else SHARPNESS * unit(prototypes).T
         first, second = ((of[views.both] @ axes).softmax(dim=1) for of in (views.first, views.second))
         return mutual_information(mean_over_ranks(joint_assignments(first, second)))
 
@@ -295,7 +321,13 @@ class TuskTraining(TrainingModule):
     def _prototype_loss(self, descriptors: Tensor, number: int) -> Tensor:
         if self.settings.prototype_loss == "wasserstein":
             return self._wasserstein(descriptors, number)
+        if self.settings.prototype_loss == "mutual-information":
+            return self._untold()
         return self._squares(descriptors)
+
+    def _untold(self) -> Tensor:
+        """What the nearest prototypes of the newest keypoints in I and T(I) do not tell of each other: −I, (1,)."""
+        return -information_of(self.recent[:, 0], self.recent[:, 1], self.model.prototypes).view(1)
 
     def _squares(self, descriptors: Tensor) -> Tensor:
         """Of each descriptor (N, C) the squared distance to its nearest prototype: the objective of k-means."""
