@@ -7,9 +7,9 @@ from boxless.methods.tusk.networks import unit
 from boxless.ops.information import joint_assignments, mutual_information
 
 LEAST_SPREAD = 0.1  # of descriptors; below it they point one way: 26° from each other on average
-TELLING_BEGINNINGS, TELLING_STEPS, TELLING_RATE = 20, 150, 0.05
-SHARPNESS = 20.0  # of the softmax over the prototypes, whose logits are cosines
 BEGINNINGS = 10  # of k-means, which finds the nearest optimum alone
+SHARPNESS = 20.0  # of the softmax over the prototypes, whose logits are cosines
+TELLING_BEGINNINGS, TELLING_STEPS, TELLING_RATE = 20, 150, 0.05  # of Adam
 LEAST_USED = 0.5  # of the prototypes; below it most of them hold next to nothing
 
 
@@ -92,8 +92,9 @@ def information_of(first: Tensor, second: Tensor, prototypes: Tensor) -> Tensor:
     Returns:
         (...), not negative.
     """
-    axes = SHARPNESS * unit(prototypes).mT
-    of_first, of_second = ((view @ axes).softmax(dim=-1) for view in (first, second))
+    with torch.autocast(first.device.type, enabled=False):
+        axes = SHARPNESS * unit(prototypes).mT
+        of_first, of_second = ((view @ axes).softmax(dim=-1) for view in (first, second))
     return mutual_information(joint_assignments(of_first * second.any(dim=1, keepdim=True), of_second))
 
 
