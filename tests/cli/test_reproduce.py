@@ -16,6 +16,7 @@ from boxless.engine.recipe import read_recipe
 from boxless.engine.records import commit, read_metrics, read_record
 from boxless.engine.results import Result, Terms, read_result, results_directory, write_result
 from boxless.engine.tables import TABLES
+from boxless.methods.mist.config import MistClassifierTrainingConfig
 from boxless.report.results import BEGIN, END, with_tables
 from tests.data.faces_files import PERSONS, release
 from tests.data.svhn_files import small_svhn
@@ -60,14 +61,16 @@ def test_what_the_recipe_has_since_is_told(tmp_path: Path, capsys: pytest.Captur
     result = result_of("mist-classify-mnist", localization=0.9)
     recipe = result.recipe
     then = replace(recipe, run=replace(recipe.run, steps=7), training={"trust": 3.0}, model={"instances": 2})
+    usual = replace(recipe, training=recipe.training | {"trust": MistClassifierTrainingConfig().trust})
     told = []
-    for one in (result, replace(result, recipe=then)):
+    for one in (result, replace(result, recipe=then), replace(result, recipe=usual)):
         write_result(tmp_path, one)
         assert main(["reproduce", "mist-table2", "--results", str(tmp_path), "--rows", "mnist-hard"]) == 0
         told.append(capsys.readouterr().err.strip())
     assert told[0].endswith("on a machine")
     changed = "model.instances 9, training.trust its default, run.steps 4400"
     assert told[1].endswith(f"on a machine; the recipe has changed since: {changed}")
+    assert told[2] == told[0]  # to give what is the default anyway changes nothing
 
 
 def test_a_row_is_trained_tested_and_recorded(

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from typing import Any
 
 from boxless.engine.experiments import Row, Table, recipe_of
 from boxless.engine.results import Result
 from boxless.errors import BoxlessError
+from boxless.methods.registry import settings_types
 
 NOTHING = "-"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -33,14 +35,16 @@ def makings_of(rows: Sequence[Row], results: Sequence[Result | None]) -> list[st
 
 
 def _since(row: Row, result: Result) -> str:
-    """What the recipe has that the recorded training had not."""
+    """What the recipe has that the recorded training had not; what is not given has its default."""
     assert row.experiment is not None
     then, now = asdict(result.recipe), asdict(recipe_of(row.experiment))
+    model, training = ({one.name: one.default for one in fields(kind)} for kind in settings_types(now["method"]))
+    defaults: dict[str, dict[str, Any]] = {"data": {}, "model": model, "training": training, "run": {}}
     changed = [
         f"{section}.{name} {now[section].get(name, 'its default')}"
-        for section in ("data", "model", "training", "run")
+        for section, usual in defaults.items()
         for name in dict.fromkeys([*then[section], *now[section]])
-        if then[section].get(name) != now[section].get(name)
+        if then[section].get(name, usual.get(name)) != now[section].get(name, usual.get(name))
     ]
     return f"; the recipe has changed since: {', '.join(changed)}" if changed else ""
 
