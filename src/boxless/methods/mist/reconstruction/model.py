@@ -15,7 +15,7 @@ from boxless.data.images import ImageLike, to_tensor
 from boxless.data.resize import centers_to_fitted, sizes_to_fitted
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Found, kept
+from boxless.methods.detector import Found, Rows
 from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistReconstructorConfig
 from boxless.methods.mist.model import Extracted, Keypoints, MistModel, Responses, background_of
@@ -146,7 +146,7 @@ class MistReconstructor(MistModel):
         shape = keypoints.sides.shape
         return patches.unflatten(0, shape), codes.float().unflatten(0, shape)
 
-    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+    def rows(self, images: Tensor, k: int | None, threshold: float | None) -> Rows:
         """The K peaks that :meth:`choose` takes, or all of at least a score, with their codes as descriptors.
 
         The score of an instance is the height of its peak in proportion to that of the peaks taken in training (1 at
@@ -156,7 +156,7 @@ class MistReconstructor(MistModel):
         codes = self.of_patches(images, keypoints, self._encode)
         keep = valid & (heights >= (threshold or 0.0))
         labels = torch.zeros_like(keypoints.sides, dtype=torch.int64)
-        return kept(keep, keypoints.centers, keypoints.sizes, heights, labels, codes)
+        return Rows(keep, Found(keypoints.centers, keypoints.sizes, heights, labels, codes))
 
     def _encode(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints))
