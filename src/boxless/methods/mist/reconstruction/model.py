@@ -129,9 +129,9 @@ class MistReconstructor(MistModel):
         patches = patches * found.valid[..., None, None, None]  # what is no peak explains nothing
         synthesis = synthesize(patches[:, :k], found.keypoints.first(k), (images.shape[2], images.shape[3]))
         shares = worth(foreground, synthesis, patches, found.keypoints, k)
-        found = found.taken(shares.argsort(dim=1, descending=True, stable=True)[:, :k])
+        found = found.taken(_highest_first(shares)[:, :k])
         heights = found.heights.masked_fill(~found.valid, -torch.inf)
-        return found.taken(heights.argsort(dim=1, descending=True, stable=True))
+        return found.taken(_highest_first(heights))
 
     @staticmethod
     def _rebuilt(images: Tensor, patches: Tensor, found: Extracted) -> Tensor:
@@ -243,3 +243,10 @@ def _pictures(images: Tensor) -> NDArray[np.float32]:
     """(…, C, H, W) to (…, H, W) in [0, 1], or (…, H, W, C) where there are colours."""
     pictures: NDArray[np.float32] = images.clamp(0.0, 1.0).movedim(-3, -1).numpy()
     return pictures[..., 0] if pictures.shape[-1] == 1 else pictures
+
+
+def _highest_first(values: Tensor) -> Tensor:
+    """The order of values (B, N), of equal ones the first before the other; (B, N) int64."""
+    if torch.compiler.is_exporting():  # ONNX knows no stable sorting, but its top-K is
+        return values.topk(values.shape[1], dim=1).indices
+    return values.argsort(dim=1, descending=True, stable=True)
