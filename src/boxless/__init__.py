@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boxless.engine.evaluation import evaluate
+    from boxless.engine.export import export
     from boxless.engine.recipe import DataConfig, Recipe, RunConfig
     from boxless.engine.run import train
     from boxless.errors import BoxlessError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from boxless.models import load
 
 __version__ = "0.1.0"
-__all__ = ["BoxlessError", "DataConfig", "Instances", "Recipe", "RunConfig", "evaluate", "load", "train"]
+__all__ = ["BoxlessError", "DataConfig", "Instances", "Recipe", "RunConfig", "evaluate", "export", "load", "train"]
 
 _HOMES = {
     "BoxlessError": "boxless.errors",
@@ -24,6 +25,7 @@ _HOMES = {
     "Recipe": "boxless.engine.recipe",
     "RunConfig": "boxless.engine.recipe",
     "evaluate": "boxless.engine.evaluation",
+    "export": "boxless.engine.export",
     "load": "boxless.models",
     "train": "boxless.engine.run",
 }

@@ -19,6 +19,7 @@ from boxless.engine.sources import (
     Images,
     Scenes,
     Source,
+    image_size,
     known_images,
     scenes_of_test_glyphs,
     training_sources,
@@ -408,3 +409,20 @@ def test_a_training_is_validated_by_its_labels_where_boxes_say_otherwise(tmp_pat
         batch = validation.batch(in_order(validation, "wide.png"))
         assert (batch.centers is not None) == places
         assert batch.counts(2).tolist() == [[1, labels.count("b")]]
+
+
+class TestImageSize:
+    @pytest.mark.parametrize(
+        ("layout", "size"), [("mnist-hard", (80, 80)), ("svhn", (64, 64)), ("extended-mnist", None)]
+    )
+    def test_scenes_have_that_of_their_layout(self, layout: str, size: tuple[int, int] | None) -> None:
+        assert image_size(DataConfig(layout=layout)) == size
+
+    @pytest.mark.parametrize(("width", "size"), [(30, (20, 30)), (31, None)])
+    def test_a_folder_has_that_of_its_images_if_they_are_alike(
+        self, width: int, size: tuple[int, int] | None, tmp_path: Path
+    ) -> None:
+        for number, one in enumerate((30, 30, width)):
+            Image.new("L", (one, 20)).save(tmp_path / f"{number}.png")
+        (tmp_path / "broken.png").write_bytes(b"no image")
+        assert image_size(DataConfig(folder=str(tmp_path))) == size

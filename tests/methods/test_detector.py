@@ -11,7 +11,7 @@ from PIL import Image
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
 from boxless.methods import detector
-from boxless.methods.detector import Detector, kept
+from boxless.methods.detector import Detector, Found, Rows
 from tests.methods.mist.small import small_model
 
 pytestmark = pytest.mark.usefixtures("exact")
@@ -157,14 +157,15 @@ def test_a_part_alone_in_training_mode_is_in_eval_mode_within_a_detection_and_no
 
 def test_what_is_kept_of_a_batch_is_what_is_kept_of_each_image() -> None:
     keep = torch.tensor([[True, False, True], [False, False, False], [True, True, True]])
-    columns = (torch.rand(3, 3, 2), torch.rand(3, 3, 2), torch.rand(3, 3), torch.arange(9).view(3, 3))
     masks = torch.rand(3, 3, 4, 5) > 0.5
-    for number, found in enumerate(kept(keep, *columns, torch.rand(3, 3, 7), masks)):
-        of_one = (found.centers, found.sizes, found.scores, found.labels)
-        assert all(torch.equal(one, column[number, keep[number]]) for one, column in zip(of_one, columns, strict=True))
-        assert found.masks is not None
-        assert torch.equal(found.masks, masks[number, keep[number]])
-    assert kept(keep[:, :0], *(column[:, :0] for column in columns))[2].centers.shape == (0, 2)
+    columns = Found(torch.rand(3, 3, 2), torch.rand(3, 3, 2), torch.rand(3, 3), torch.arange(9).view(3, 3), masks=masks)
+    for number, found in enumerate(Rows(keep, columns).kept()):
+        assert found.descriptors is None
+        assert list(found.there()) == ["centers", "sizes", "scores", "labels", "masks"]
+        for name, column in columns.there().items():
+            assert torch.equal(found.there()[name], column[number, keep[number]]), name
+    none = Found(*(column[:, :0] for column in list(columns.there().values())[:4]))
+    assert Rows(keep[:, :0], none).kept()[2].centers.shape == (0, 2)
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:

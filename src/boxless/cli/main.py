@@ -16,6 +16,7 @@ VERBS = {
     "train": "learn to find objects from counts, from sets of classes, or from images alone",
     "detect": "find, count and name the objects of images",
     "evaluate": "compare a model with the truth: a table and a report",
+    "export": "write a model as a file for other runtimes (ONNX)",
     "calibrate": "choose anew the score from which a model counts",
     "reproduce": "the papers' tables, ours beside theirs",
     "prepare": "a public set of images to folders that train reads",

@@ -22,6 +22,7 @@ from boxless.errors import BoxlessError
 from boxless.methods.detector import Detector, shrink_of
 
 TRAIN, VALIDATION, TEST = 0, 1, 2  # streams of scenes
+LOOKED_AT = 64  # images of a folder, for their size
 HELD_OUT = 12  # every so many-th training glyph is kept for validation scenes
 
 
@@ -331,6 +332,21 @@ def _layout(data: DataConfig) -> AnyLayout:
         raise BoxlessError(f"There is no layout {data.layout!r}; there are {', '.join(SCENES)}.")
     layout = SCENES[data.layout]
     return layout if data.counts is None else replace(layout, counts=data.counts)
+
+
+def image_size(data: DataConfig) -> tuple[int, int] | None:
+    """Height and width of the images to learn from, in pixels, by the first of a folder; None where they differ.
+
+    Raises:
+        BoxlessError: the layout or the folder is not usable.
+    """
+    if data.folder is None:
+        side = getattr(_layout(data), "side", None)
+        return None if side is None else (side, side)
+    folder = read_folder(data.folder, labels_needed=False)
+    seen, _ = check_images(replace(folder, images=folder.images[:LOOKED_AT]))
+    sizes = {image.size for image in seen.images}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _padded(rows: list[Tensor], value: float) -> Tensor:

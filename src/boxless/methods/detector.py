@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar, overload
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, overload
 
 import torch
 import torch.nn.functional as F
@@ -44,26 +44,30 @@ class Found:
     descriptors: Tensor | None = None  # (N, D)
     masks: Tensor | None = None  # (N, H, W) bool
 
+    def there(self) -> dict[str, Tensor]:
+        """What there is of these, by name."""
+        return {name: tensor for name, tensor in vars(self).items() if tensor is not None}
 
-def kept(keep: Tensor, *columns: Tensor) -> list[Found]:
-    """What of each image is kept.
 
-    Args:
-        keep: (B, N) bool.
-        columns: those of :class:`Found`, in its order, each (B, N, ...).
+class Rows(NamedTuple):
+    """What may be an instance in a batch of images, as much for each: a graph of fixed shapes leaves nothing out."""
 
-    Returns:
-        B of them, all taken out at once: an image at a time took a tenth of a detection.
-    """
-    image, number = keep.nonzero(as_tuple=True)
-    numbers = keep.sum(1).tolist()
-    return [Found(*row) for row in zip(*(column[image, number].split(numbers) for column in columns), strict=True)]
+    keep: Tensor  # (B, N) bool: is one
+    columns: Found  # each (B, N, ...)
+
+    def kept(self) -> list[Found]:
+        """What of each image is kept, taken out at once: an image at a time took a tenth of a detection."""
+        image, number = self.keep.nonzero(as_tuple=True)
+        numbers = self.keep.sum(1).tolist()
+        columns = self.columns.there()
+        rows = zip(*(column[image, number].split(numbers) for column in columns.values()), strict=True)
+        return [Found(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
 class Detector(nn.Module):
     """A trained or trainable model that finds instances in images.
 
-    A method subclasses this, names itself and its configuration, and implements :meth:`find`.
+    A method subclasses this, names itself and its configuration, and implements :meth:`rows`, or :meth:`find` itself.
 
     Attributes:
         calibrated_threshold: the score from which to count, in [0, 1], so that the number of objects came nearest to
@@ -114,9 +118,21 @@ class Detector(nn.Module):
             images: each (C, H, W), in [0, 1], as the network is to see it.
         """
 
+    def rows(self, images: Tensor, k: int | None, threshold: float | None) -> Rows:
+        """What may be an instance in a batch of images (B, C, H, W), see :meth:`detect`."""
+        raise NotImplementedError
+
     def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
         """The instances of each image of a batch (B, C, H, W), see :meth:`detect`."""
-        raise NotImplementedError
+        return self.rows(images, k, threshold).kept()
+
+    def outputs(self, images: Tensor) -> dict[str, Tensor]:
+        """What an exported model says of a batch of images (B, C, H, W): tensors of fixed shapes, by name.
+
+        Those of :class:`Found`, each (B, N, ...), and ``keep``, (B, N) bool, which of the N are instances.
+        """
+        keep, columns = self.rows(images, None, None)
+        return {"keep": keep, **columns.there()}
 
     @overload
     def detect(

@@ -32,8 +32,8 @@ def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0, mask: 
     flat the result is 1 / size² everywhere. Without that the corners of an empty image would stand out.
 
     Computed as exp(s − m) over its sum in the window, in float64, where m, the largest of an image, is at most
-    ``RANGE`` above its least; else as exp(s − logsumexp of the window), which no range of scores overflows, and which
-    takes several times as long.
+    ``RANGE`` above its least; else, and where a graph is exported, which takes one way, as exp(s − logsumexp of the
+    window), which no range of scores overflows, and which takes several times as long.
 
     Args:
         scores: (B, S, H, W), unbounded.
@@ -56,7 +56,7 @@ def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0, mask: 
     with torch.no_grad():
         highest = logits.amax((1, 2, 3), keepdim=True)
         lowest = logits.masked_fill(~mask, torch.inf).amin((1, 2, 3), keepdim=True)
-    if bool((highest - lowest <= RANGE).all()):
+    if not torch.compiler.is_exporting() and bool((highest - lowest <= RANGE).all()):
         raised = torch.exp(logits.double() - highest)
         sums = window_sums(raised, size).clamp_min(torch.finfo(torch.float64).tiny)
         return (raised / sums).to(logits.dtype) * present

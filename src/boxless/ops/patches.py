@@ -142,7 +142,7 @@ def _look_ups(
         offsets = pixels - centers[..., axis, None]  # (B, K, W)
         size = sizes[..., axis, None]
         part = torch.minimum(0.5 + size / 2 - offsets.abs(), size.clamp_max(1.0)).clamp_min(0.0)  # of the pixel
-        places = (offsets / size * patch_size + (patch_size - 1) / 2).clamp(0.0, patch_size - 1)
+        places = (offsets / size * patch_size + (patch_size - 1) / 2).clamp(0.0, patch_size - 1.0)
         samples = torch.arange(patch_size, device=centers.device, dtype=centers.dtype)
         weights.append(_hat(places.unsqueeze(-2) - samples.unsqueeze(-1)) * part.unsqueeze(-2))
     return weights[0], weights[1]

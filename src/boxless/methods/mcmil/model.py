@@ -137,6 +137,23 @@ class McmilDetector(Detector):
         lowest = threshold if threshold is not None else (0.0 if k is not None else LEAST_SCORE)
         return [self._found(groups, images, k) for groups in self._groups(images, lowest)]
 
+    def outputs(self, images: Tensor) -> dict[str, Tensor]:
+        """The map itself, whose instances are grouped outside of any graph.
+
+        ``probabilities`` (B, C + 1, M, N), the background last; ``x`` (N,) and ``y`` (M,), where its columns and rows
+        lie in the images, in pixels; ``presence`` (B, C), the probability that each class is there at all.
+        """
+        output = self(images)
+        rows, columns = output.logits.shape[2:]
+        number = torch.arange(max(rows, columns), dtype=torch.float32, device=images.device)
+        points = self.points(number[:, None].expand(-1, 2), images)
+        return {
+            "probabilities": output.probabilities,
+            "presence": output.presence().float(),
+            "x": points[:columns, 0],
+            "y": points[:rows, 1],
+        }
+
     def _groups(self, images: Tensor, lowest: float) -> list[Groups]:
         half = max(1, round(self.config.object_size / (4 * geometry(self.layers).step)))
         return group(self(images).probabilities, half, lowest)

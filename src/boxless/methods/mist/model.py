@@ -360,6 +360,9 @@ def background_of(images: Tensor, extents: Tensor | None = None) -> Tensor:
         (B, C, 1, 1).
     """
     if extents is None:
-        return images.flatten(2).median(dim=2).values[..., None, None]
+        values = images.flatten(2)
+        if torch.compiler.is_exporting():  # ONNX knows no median
+            return values.sort(dim=2).values[:, :, (values.shape[2] - 1) // 2, None, None]
+        return values.median(dim=2).values[..., None, None]
     within = inside(extents, 0, images).unsqueeze(1)
     return images.masked_fill(~within, torch.nan).flatten(2).nanmedian(dim=2).values[..., None, None]

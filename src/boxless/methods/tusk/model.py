@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from boxless.data.images import ImageLike
 from boxless.errors import BoxlessError
-from boxless.methods.detector import Detector, Found, kept
+from boxless.methods.detector import Detector, Found, Rows
 from boxless.methods.tusk.config import TuskConfig
 from boxless.methods.tusk.networks import Decoder, Encoder, Maps, unit
 from boxless.ops.blending import blend
@@ -193,9 +193,10 @@ class Tusk(Detector):
         box is that of its mask; without masks it lies around the middle of what the keypoints of its prototype draw.
         """
         parts = images.split(self._at_once(images))
-        return [found for part in parts for found in self._find(part, k, threshold)]
+        return [found for part in parts for found in self.rows(part, k, threshold).kept()]
 
-    def _find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+    def rows(self, images: Tensor, k: int | None, threshold: float | None) -> Rows:
+        """As :meth:`find`, of as many images as memory holds."""
         maps = self.encode(images)
         limit = k or (self.config.instances if threshold is None else self._peaks_above(maps.scores, threshold))
         found = self.extract(maps, min(limit, images[0, 0].numel()))
@@ -213,7 +214,7 @@ class Tusk(Detector):
             last = found.centers.new_tensor([images.shape[3] - 1, images.shape[2] - 1])
             centers = torch.minimum((found.centers + self.offset_of[prototypes]).clamp_min(0.0), last)
             columns = [centers, torch.full_like(centers, self.config.object_size), *columns]
-        return kept(found.valid, *columns)
+        return Rows(found.valid, Found(*columns))
 
     def _boxes(self, keypoints: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Centres and sizes (B, K, 2) of the masks; of an empty one the keypoint with a box of the usual size."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from boxless.data.crops import with_shorter_edge
 from boxless.data.resize import centers_to_original, sizes_to_original
-from boxless.methods.detector import Detector, Found, kept
+from boxless.methods.detector import Detector, Found, Rows
 from boxless.methods.mist.backbone.config import MistBackboneConfig
 from boxless.nets.backbone import Backbone
 from boxless.nets.residual import ResidualBlock
@@ -213,7 +213,7 @@ class MistBackbone(Detector):
         logits: Tensor = self.classifier(self.patches(features, boxes))
         return logits.float().view(*boxes.centers.shape[:2], -1)
 
-    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+    def rows(self, images: Tensor, k: int | None, threshold: float | None) -> Rows:
         """Top-K by the response, or all peaks of at least a score; background is left out.
 
         The score of an instance is the probability of its class times the response at its peak.
@@ -227,7 +227,7 @@ class MistBackbone(Detector):
         keep = output.valid & (best >= probabilities[..., -1]) & (scores >= (threshold or 0.0))
         if k is None and threshold is not None:  # the number is that of the image with the most
             keep = keep & (output.heights >= LEAST_RESPONSE)
-        return kept(keep, output.centers, output.sizes, scores, labels)
+        return Rows(keep, Found(output.centers, output.sizes, scores, labels))
 
     def _peaks_at_most(self, response: Tensor) -> int:
         """The largest number of local maxima that a response (B, h, w) has, worth a look."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from boxless.methods.detector import Found, kept
+from boxless.methods.detector import Found, Rows
 from boxless.methods.mist.config import MistClassifierConfig
 from boxless.methods.mist.model import Keypoints, MistModel
 from boxless.nets.residual import PyramidEncoder
@@ -81,7 +81,7 @@ class MistClassifier(MistModel):
         logits: Tensor = self.classifier(self.patches(images, keypoints))[0]
         return logits.float().view(*keypoints.sides.shape, -1)
 
-    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+    def rows(self, images: Tensor, k: int | None, threshold: float | None) -> Rows:
         """Top-K by the heatmap, or all peaks of at least a score; background is left out.
 
         The score of an instance is the probability of its class, times the height of its peak in proportion to that
@@ -94,4 +94,4 @@ class MistClassifier(MistModel):
         keep = valid & (scores >= (threshold or 0.0))
         if self.config.background:
             keep = keep & (best >= probabilities[..., -1])
-        return kept(keep, keypoints.centers, keypoints.sizes, scores, labels)
+        return Rows(keep, Found(keypoints.centers, keypoints.sizes, scores, labels))

@@ -15,7 +15,7 @@ from boxless.data.images import ImageLike, to_tensor
 from boxless.data.resize import centers_to_fitted, sizes_to_fitted
 from boxless.errors import BoxlessError
 from boxless.instances import Instances
-from boxless.methods.detector import Found, kept
+from boxless.methods.detector import Found, Rows
 from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistReconstructorConfig
 from boxless.methods.mist.model import Extracted, Keypoints, MistModel, Responses, background_of
@@ -129,9 +129,9 @@ class MistReconstructor(MistModel):
         patches = patches * found.valid[..., None, None, None]  # what is no peak explains nothing
         synthesis = synthesize(patches[:, :k], found.keypoints.first(k), (images.shape[2], images.shape[3]))
         shares = worth(foreground, synthesis, patches, found.keypoints, k)
-        found = found.taken(shares.argsort(dim=1, descending=True, stable=True)[:, :k])
+        found = found.taken(_highest_first(shares)[:, :k])
         heights = found.heights.masked_fill(~found.valid, -torch.inf)
-        return found.taken(heights.argsort(dim=1, descending=True, stable=True))
+        return found.taken(_highest_first(heights))
 
     @staticmethod
     def _rebuilt(images: Tensor, patches: Tensor, found: Extracted) -> Tensor:
@@ -146,7 +146,7 @@ class MistReconstructor(MistModel):
         shape = keypoints.sides.shape
         return patches.unflatten(0, shape), codes.float().unflatten(0, shape)
 
-    def find(self, images: Tensor, k: int | None, threshold: float | None) -> list[Found]:
+    def rows(self, images: Tensor, k: int | None, threshold: float | None) -> Rows:
         """The K peaks that :meth:`choose` takes, or all of at least a score, with their codes as descriptors.
 
         The score of an instance is the height of its peak in proportion to that of the peaks taken in training (1 at
@@ -156,7 +156,7 @@ class MistReconstructor(MistModel):
         codes = self.of_patches(images, keypoints, self._encode)
         keep = valid & (heights >= (threshold or 0.0))
         labels = torch.zeros_like(keypoints.sides, dtype=torch.int64)
-        return kept(keep, keypoints.centers, keypoints.sizes, heights, labels, codes)
+        return Rows(keep, Found(keypoints.centers, keypoints.sizes, heights, labels, codes))
 
     def _encode(self, images: Tensor, keypoints: Keypoints) -> Tensor:
         codes: Tensor = self.autoencoder.encoder(self.patches(images, keypoints))
@@ -243,3 +243,10 @@ def _pictures(images: Tensor) -> NDArray[np.float32]:
     """(…, C, H, W) to (…, H, W) in [0, 1], or (…, H, W, C) where there are colours."""
     pictures: NDArray[np.float32] = images.clamp(0.0, 1.0).movedim(-3, -1).numpy()
     return pictures[..., 0] if pictures.shape[-1] == 1 else pictures
+
+
+def _highest_first(values: Tensor) -> Tensor:
+    """The order of values (B, N), of equal ones the first before the other; (B, N) int64."""
+    if torch.compiler.is_exporting():  # ONNX knows no stable sorting, but its top-K is
+        return values.topk(values.shape[1], dim=1).indices
+    return values.argsort(dim=1, descending=True, stable=True)
