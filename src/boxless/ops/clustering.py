@@ -16,7 +16,8 @@ def l2_distances(descriptors: Tensor, prototypes: Tensor) -> Tensor:
     descriptors, prototypes = _at_least_float32(descriptors), _at_least_float32(prototypes)
     with torch.autocast(descriptors.device.type, enabled=False):
         if torch.compiler.is_exporting():  # ONNX knows no cdist
-            return torch.linalg.vector_norm(descriptors.unsqueeze(-2) - prototypes, dim=-1)
+            apart: Tensor = torch.linalg.vector_norm(descriptors.unsqueeze(-2) - prototypes, dim=-1)
+            return apart
         flat = descriptors.reshape(-1, descriptors.shape[-1])
         distances = torch.cdist(flat, prototypes, compute_mode="donot_use_mm_for_euclid_dist")
     return distances.view(*descriptors.shape[:-1], len(prototypes))

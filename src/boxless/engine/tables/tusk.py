@@ -10,7 +10,7 @@ from boxless.engine.tables.mist import HARD
 
 def _ablation(name: str, training: Mapping[str, Any]) -> Experiment:
     """TUSK on mnist-hard with some of it taken away, in 1,200 steps of its recipe for two CPU cores."""
-    given = BY_KMEANS | training
+    given = {**BY_KMEANS, **training}
     return Experiment(f"tusk-ablation-{name}", "tusk-mnist", {"training": given, "run": {"steps": 1200}})
 
 
