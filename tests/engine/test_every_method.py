@@ -42,12 +42,16 @@ class StopAt(Callback):
         trainer.should_stop = module.steps_done == self.step
 
 
+BY_INFORMATION = {"prototype_loss": "mutual-information", "adversary": 0.05}  # of tusk, see its config
+
+
 @pytest.mark.parametrize("stop", [1, 2])  # in the middle of an epoch, and at its end
-@pytest.mark.parametrize("method", MODELS)
+@pytest.mark.parametrize(("method", "training"), [*((method, {}) for method in MODELS), ("tusk", BY_INFORMATION)])
 def test_stopped_and_resumed_equals_never_stopped_to_the_bit(
-    method: str, stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, training: dict[str, Any], stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe, whole, stopped = tiny(method, pictures(tmp_path)), tmp_path / "whole", tmp_path / "stopped"
+    recipe = replace(recipe, training=recipe.training | training)
     train(recipe, whole, progress=False)
     monkeypatch.setattr(run, "StopInTime", lambda seconds: StopAt(stop))
     train(recipe, stopped, max_time=1.0, progress=False)
