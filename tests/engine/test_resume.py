@@ -65,6 +65,24 @@ def test_killed_and_resumed_equals_never_killed_to_the_bit(tmp_path: Path) -> No
     assert read_metrics(whole) == read_metrics(broken)
 
 
+@pytest.mark.parametrize("change", ["shape", "missing", "more"])
+def test_a_state_of_another_version_is_refused_in_a_sentence(change: str, tmp_path: Path) -> None:
+    train(tiny_recipe(steps=2), tmp_path, progress=False)
+    path = tmp_path / "last.ckpt"
+    state = torch.load(path, weights_only=True)
+    tensors, name = state["state_dict"], "model.heatmap_network.other"
+    if change == "more":
+        tensors[name] = torch.zeros(2)
+    else:
+        name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
+        tensors[name] = tensors[name][:, :0]
+        if change == "missing":
+            del tensors[name]
+    torch.save(state, path)
+    with pytest.raises(BoxlessError, match=rf"last\.ckpt was written by another version of boxless \({name} differs\)"):
+        train(tiny_recipe(steps=4), tmp_path, resume=True, progress=False)
+
+
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     train(tiny_recipe(steps=2), tmp_path, progress=False)
     before = (tmp_path / "model.safetensors").read_bytes()

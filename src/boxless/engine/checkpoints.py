@@ -49,6 +49,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def check_fits(state: Mapping[str, Any], module: TrainingModule, path: Path) -> None:
+    """Whether a training can be gone on with by the present code.
+
+    Raises:
+        BoxlessError: the state is that of another version of the package.
+    """
+    theirs, ours = (
+        {name: tuple(value.shape) for name, value in tensors.items()}
+        for tensors in (state["state_dict"], module.state_dict())
+    )
+    differing = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    if differing:
+        raise BoxlessError(
+            f"{path} was written by another version of boxless ({differing[0]} differs), which alone can go on with "
+            "it; train anew, elsewhere. The run's model can be used as it is."
+        )
+
+
 def _no_state(path: Path) -> BoxlessError:
     return BoxlessError(f"{path} is no training state of boxless, or it is broken; remove it.")
 

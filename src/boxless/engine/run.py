@@ -18,6 +18,7 @@ from boxless.engine.checkpoints import (
     LAST,
     AtomicCheckpoints,
     SaveBadBatch,
+    check_fits,
     checkpoint_callbacks,
     read_checkpoint,
 )
@@ -109,7 +110,11 @@ def train_and_keep_data(
         _check_classes(run, module)
     elif not is_other_rank():
         _begin(run, recipe)  # only now: what cannot be built leaves no run in the way of another try
-    done = Done() if checkpoint is None else Done.of(read_checkpoint(checkpoint))
+    done = Done()
+    if checkpoint is not None:
+        state = read_checkpoint(checkpoint)
+        check_fits(state, module, checkpoint)
+        done = Done.of(state)
     with _quiet():
         trainer = _trainer(recipe, run, done, max_time, devices, progress)
         trainer.fit(module, data.training(trainer), data.validation(trainer), ckpt_path=checkpoint)
