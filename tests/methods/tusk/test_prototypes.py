@@ -5,12 +5,12 @@ import torch
 from torch import Generator, Tensor
 
 from boxless.methods.tusk.networks import unit
+from boxless.methods.tusk.prototype_losses import information_of
 from boxless.methods.tusk.prototypes import (
     clusters_of,
     complaint,
     dimensions,
     first_prototypes,
-    information_of,
     shares_of,
     spread,
     telling_clusters_of,

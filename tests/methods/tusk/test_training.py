@@ -23,16 +23,19 @@ from boxless.methods.tusk.calibration import DRAWN_IMAGES
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.contents import content_sums, offsets_of
 from boxless.methods.tusk.model import Tusk
-from boxless.methods.tusk.prototypes import first_prototypes, information_of
+from boxless.methods.tusk.prototype_losses import information_of, squares_of
+from boxless.methods.tusk.prototypes import first_prototypes
 from boxless.methods.tusk.training import (
     CENTER_RATE,
     FIRST,
+    KIND_SHARPNESS,
     SAMPLES,
     STRONG,
     WEAK,
     WEAK_WARP,
     TuskTraining,
 )
+from boxless.methods.tusk.views import adversary_of, axes_of, views_of
 from boxless.ops.clustering import mixture_weights, random_projections, sample_prototypes
 from boxless.ops.keypoints import sample_at
 from boxless.ops.warp import Warp, WarpRange, fit_warp, random_warp, valid_pixels, warp_images
@@ -228,7 +231,8 @@ def test_information_is_of_the_kinds_of_what_both_images_show(monkeypatch: pytes
     assert 0 < left < 12
     joint /= joint.sum()
     expected = (joint * (joint / torch.outer(joint.sum(0), joint.sum(1))).log()).sum()
-    told = training._information(training._views(found, unit(found.features - middle), of_warped, middle, warp))
+    views = views_of(hand, found, unit(found.features - middle), of_warped, middle, warp)
+    (told,) = training._information(views, axes_of(training.kinds, KIND_SHARPNESS))
     torch.testing.assert_close(told, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -411,14 +415,14 @@ def test_by_information_prototypes_come_to_tell_more() -> None:
     assert of_steps[2] < of_steps[0]  # within the last batch
     pairs = training.recent[training.recent[:, 1].any(dim=1)]
     told = information_of(pairs[:, 0], pairs[:, 1], training.model.prototypes)
-    assert told.item() == pytest.approx(-training._untold().item(), rel=1e-4)
+    assert told.item() == pytest.approx(-training._prototype_loss(pairs[:, 0], 0).item(), rel=1e-4)
 
 
 def test_the_adversary_makes_keypoints_look_of_other_kinds() -> None:
     """Far more than noise of the same size; of its size over an object."""
     training = training_of(replace(SETTINGS, information_weight=0.1, information_start=0.0, adversary=0.002))
     (batch,) = batches(1)
-    added = training._adversary(batch.images)
+    added = adversary_of(training.model, batch.images, [*training._kinds.values()], 0.002)
     noise = added.std() * torch.randn(added.shape, generator=torch.Generator().manual_seed(0))
     centers = training.model.extract(training.model.encode(batch.images), 3).centers.detach()
 
@@ -457,7 +461,7 @@ def test_by_squares_prototypes_go_where_their_descriptors_are() -> None:
         return torch.cdist(descriptors, training.model.prototypes).amin(1).square().mean().item()
 
     before = loss()
-    assert training._squares(descriptors).mean().item() == pytest.approx(before, rel=1e-5)
+    assert squares_of(descriptors, training.model.prototypes).mean().item() == pytest.approx(before, rel=1e-5)
     optimizer = torch.optim.Adam([training.model.prototypes], 0.01)
     training._optimizer = lambda index: optimizer  # type: ignore[method-assign, assignment]
     for number in range(100):

@@ -186,6 +186,8 @@ class TuskTrainingConfig:
             raise ValueError(
                 'prototype_loss "mutual-information" needs information_weight and prototype_steps above 0.'
             )
+        if self.adversary and not self.information_weight:
+            raise ValueError("adversary misleads the kinds of the information: it needs information_weight above 0.")
         if not self.warp_scale_spread < self.warp_scale:
             raise ValueError("warp_scale_spread is below warp_scale, so that no warp shows nothing.")
         if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1:

@@ -4,11 +4,10 @@ import torch
 from torch import Generator, Tensor
 
 from boxless.methods.tusk.networks import unit
-from boxless.ops.information import joint_assignments, mutual_information
+from boxless.methods.tusk.prototype_losses import information_of
 
 LEAST_SPREAD = 0.1  # of descriptors; below it they point one way: 26° from each other on average
 BEGINNINGS = 10  # of k-means, which finds the nearest optimum alone
-SHARPNESS = 20.0  # of the softmax over the prototypes, whose logits are cosines
 TELLING_BEGINNINGS, TELLING_STEPS, TELLING_RATE = 20, 150, 0.05  # of Adam
 LEAST_USED = 0.5  # of the prototypes; below it most of them hold next to nothing
 
@@ -79,23 +78,6 @@ def telling_clusters_of(first: Tensor, second: Tensor, number: int, seed: int) -
         (prototypes.grad,) = torch.autograd.grad(-told.sum(), prototypes)
         optimizer.step()
     return unit(prototypes[information_of(first, second, prototypes).argmax()].detach())
-
-
-def information_of(first: Tensor, second: Tensor, prototypes: Tensor) -> Tensor:
-    """What the nearest prototype of a keypoint in one view tells of that in the other, in nats.
-
-    Args:
-        first: (N, C) of length 1, descriptors in one view.
-        second: (N, C) in the other; zeros of those that it does not show, which count for nothing.
-        prototypes: (..., M, C).
-
-    Returns:
-        (...), not negative.
-    """
-    with torch.autocast(first.device.type, enabled=False):
-        axes = SHARPNESS * unit(prototypes).mT
-        of_first, of_second = ((view @ axes).softmax(dim=-1) for view in (first, second))
-    return mutual_information(joint_assignments(of_first * second.any(dim=1, keepdim=True), of_second))
 
 
 def spread(vectors: Tensor) -> Tensor:

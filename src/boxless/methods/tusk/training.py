@@ -2,11 +2,10 @@
 
 import logging
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 
 from boxless.data.batch import Batch
@@ -18,35 +17,25 @@ from boxless.engine.ranks import gathered, mean_over_ranks, places
 from boxless.methods.tusk.calibration import calibrate, seen_of
 from boxless.methods.tusk.config import TuskTrainingConfig
 from boxless.methods.tusk.losses import PerceptualLoss, squared_error
-from boxless.methods.tusk.model import Keypoints, Tusk
+from boxless.methods.tusk.model import Tusk
 from boxless.methods.tusk.networks import Maps, unit
+from boxless.methods.tusk.prototype_losses import SHARPNESS, information_of, squares_of, wasserstein_of
 from boxless.methods.tusk.prototypes import (
-    SHARPNESS,
     clusters_of,
     complaint,
     dimensions,
     first_prototypes,
-    information_of,
     shares_of,
     spread,
     telling_clusters_of,
     used,
 )
-from boxless.ops.adversary import misleading
-from boxless.ops.clustering import (
-    kmeans_loss,
-    l2_distances,
-    mean_square_distances,
-    mixture_weights,
-    random_projections,
-    sample_prototypes,
-    sliced_wasserstein,
-)
+from boxless.methods.tusk.views import Pair, Views, adversary_of, axes_of, views_of
+from boxless.ops.clustering import kmeans_loss, l2_distances, mean_square_distances
 from boxless.ops.equivariance import equivariance_loss
-from boxless.ops.information import joint_assignments, mutual_information
-from boxless.ops.keypoints import sample_at
+from boxless.ops.information import mutual_information
 from boxless.ops.padding import repeat_edges
-from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images, warp_points
+from boxless.ops.warp import Warp, WarpRange, random_warp, warp_images
 
 WEAK, STRONG, FIRST, SAMPLES = 1, 2, 3, 4  # keep their random numbers apart
 WEAK_WARP = WarpRange(scale=0.98, scale_spread=0.02, rotation=0.05, shift=0.02, jitter=0.03)  # PROTOCOL 4
@@ -55,27 +44,6 @@ KEPT_VALUES = 2**26  # of images to calibrate by: 256 MB
 RECENT, RECENT_OF_EACH = 4096, 64  # descriptors that the clustering starts from: in all, and of a prototype, at least
 KIND_SHARPNESS = 10.0  # of the softmax over the kinds, whose logits are cosines
 CENTER_RATE = 0.1  # by which the model's middle of the features follows that of each batch
-
-
-class Views(NamedTuple):
-    """Each keypoint as it is described in I and, where it has come to lie, in T(I)."""
-
-    first: Tensor  # (B, K, C)
-    second: Tensor  # (B, K, C)
-    both: Tensor  # (B, K) bool: both show it
-
-    def stacked(self) -> Tensor:
-        """(B, K, 2, C), without a gradient; zeros for what T(I) does not show."""
-        return torch.stack((self.first, self.second * self.both.unsqueeze(-1)), dim=2).detach()
-
-
-class Pair(NamedTuple):
-    """Images I, and T(I)."""
-
-    images: Tensor  # (B, C, H, W)
-    warped: Tensor  # (B, C, H, W)
-    warp: Warp  # T
-    seen: Tensor  # (B, H, W) bool: false where I is padding, or what a weak warp brought in from outside
 
 
 class TuskTraining(TrainingModule):
@@ -175,7 +143,8 @@ class TuskTraining(TrainingModule):
         model, settings, size = self.model, self.settings, (pair.images.shape[2], pair.images.shape[3])
         number = len(pair.images)
         if self._informs and settings.adversary:
-            pair = pair._replace(warped=pair.warped + self._adversary(pair.warped))
+            added = adversary_of(model, pair.warped, [*self._kinds.values()], settings.adversary)
+            pair = pair._replace(warped=pair.warped + added)
         maps = model.encode(torch.cat((pair.images, pair.warped)), self._networks["encoder"])
         of_image, of_warped = maps.part(0, number), maps.part(number, 2 * number)
         found = model.extract(of_image, model.config.instances, pair.seen)
@@ -191,12 +160,12 @@ class TuskTraining(TrainingModule):
             "heatmap": (settings.heatmap_weight, _equivariance(of_warped.scores, of_image.scores, pair.warp)),
             "features": (settings.feature_weight, self._feature_equivariance(of_warped, of_image, center, pair.warp)),
         }
-        views = self._views(found, descriptors, of_warped, center, pair.warp)
+        views = views_of(model, found, descriptors, of_warped, center, pair.warp)
         if self._informs:
-            losses["information"] = (settings.information_weight, -self._information(views).view(1))
-            if settings.prototype_loss == "mutual-information" and self._past(settings.cluster_start):
-                loss = -self._information(views, prototypes).view(1)
-                losses["prototypes"] = (settings.information_weight, loss)
+            losses |= {
+                name: (settings.information_weight, -self._information(views, axes))
+                for name, axes in self._kinds.items()
+            }
         joint = settings.prototype_steps == 0
         if joint:
             loss = self._prototype_loss(descriptors.flatten(0, 1), 0)
@@ -210,23 +179,13 @@ class TuskTraining(TrainingModule):
             self._normalise_prototypes()
         return views.stacked()
 
-    def _adversary(self, images: Tensor) -> Tensor:
-        """What makes the keypoints of images (B, C, H, W) look of other kinds, and of other prototypes once sought.
-
-        So the borders of kinds come to lie where there are no objects, and not across a class: one that is near such a
-        border is pushed over it.
-        """
-        model, images = self.model, images.detach().requires_grad_()
-        maps = model.encode(images)
-        found = model.extract(maps, model.config.instances)
-        descriptors = model.described(sample_at(maps.features, found.centers.detach()))[found.valid]
-        axes = [KIND_SHARPNESS * unit(self.kinds)]
-        if self._past(self.settings.cluster_start):
-            axes.append(SHARPNESS * unit(model.prototypes))
-        logits = [descriptors @ of_kinds.detach().T for of_kinds in axes]
-        doubt = torch.stack([cross_entropy(one, one.argmax(dim=1), reduction="sum") for one in logits]).sum()
-        (slope,) = torch.autograd.grad(doubt, images)
-        return misleading(slope, 2 * round(model.config.object_size / 2) + 1, self.settings.adversary)
+    @property
+    def _kinds(self) -> dict[str, Tensor]:
+        """The axes of what is to tell of T(I), by the name of the loss: the kinds, and the prototypes once sought."""
+        axes = {"information": axes_of(self.kinds, KIND_SHARPNESS)}
+        if self.settings.prototype_loss == "mutual-information" and self._past(self.settings.cluster_start):
+            axes["prototypes"] = axes_of(self.model.prototypes.detach(), SHARPNESS)
+        return axes
 
     def _center(self, features: Tensor) -> Tensor:
         """The middle (C,) of the features (B, K, C) of the whole batch, with a gradient; the model follows it.
@@ -291,19 +250,9 @@ class TuskTraining(TrainingModule):
         """Whether the mutual information counts at this step."""
         return self.settings.information_weight > 0 and self._past(self.settings.information_start)
 
-    def _views(self, found: Keypoints, descriptors: Tensor, of_warped: Maps, center: Tensor, warp: Warp) -> Views:
-        height, width = warp.image_size
-        landed = warp_points(found.centers.detach(), warp)
-        shown = (landed >= 0) & (landed <= landed.new_tensor([width - 1, height - 1]))  # what is NaN is not
-        both = found.valid & shown.all(dim=-1)
-        of_landed = self.model.described(sample_at(of_warped.features, landed.nan_to_num()), center)
-        return Views(descriptors, of_landed, both)
-
-    def _information(self, views: Views, prototypes: Tensor | None = None) -> Tensor:
-        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; kinds or prototypes; ()."""
-        axes = KIND_SHARPNESS * unit(self.kinds).T if prototypes is None else SHARPNESS * unit(prototypes).T
-        first, second = ((of[views.both] @ axes).softmax(dim=1) for of in (views.first, views.second))
-        return mutual_information(mean_over_ranks(joint_assignments(first, second)))
+    def _information(self, views: Views, axes: Tensor) -> Tensor:
+        """I(kind in I; kind in T(I)) of the keypoints that both show, of the whole batch; (1,)."""
+        return mutual_information(mean_over_ranks(views.joint(axes))).view(1)
 
     def _feature_equivariance(self, of_warped: Maps, of_image: Maps, center: Tensor, warp: Warp) -> Tensor:
         """L_eqv of what would be the descriptor of each pixel, so that short features are no way out; (B,)."""
@@ -319,28 +268,14 @@ class TuskTraining(TrainingModule):
         self._normalise_prototypes()
 
     def _prototype_loss(self, descriptors: Tensor, number: int) -> Tensor:
-        if self.settings.prototype_loss == "wasserstein":
-            return self._wasserstein(descriptors, number)
-        if self.settings.prototype_loss == "mutual-information":
-            return self._untold()
-        return self._squares(descriptors)
-
-    def _untold(self) -> Tensor:
-        """What the nearest prototypes of the newest keypoints in I and T(I) do not tell of each other: −I, (1,)."""
-        return -information_of(self.recent[:, 0], self.recent[:, 1], self.model.prototypes).view(1)
-
-    def _squares(self, descriptors: Tensor) -> Tensor:
-        """Of each descriptor (N, C) the squared distance to its nearest prototype: the objective of k-means."""
-        return l2_distances(descriptors, self.model.prototypes).amin(dim=-1).square()
-
-    def _wasserstein(self, descriptors: Tensor, number: int) -> Tensor:
-        """L_sw (eq. 2) between the descriptors and as many samples of the mixture (eq. 6 to 8), by projection."""
+        """Of the descriptors (N, C) of I; the information is that of the newest keypoints, in both views."""
         settings, prototypes = self.settings, self.model.prototypes
-        draws = generator((SAMPLES, int(self.seed), self.steps_done, number))
-        weights = mixture_weights(descriptors, prototypes, settings.mixture_floor)
-        samples = sample_prototypes(prototypes, weights, len(descriptors), draws, settings.mixture_variance)
-        directions = random_projections(settings.projections, prototypes.shape[1], draws)
-        return sliced_wasserstein(descriptors, samples, directions)
+        if settings.prototype_loss == "wasserstein":
+            draws = generator((SAMPLES, int(self.seed), self.steps_done, number))
+            return wasserstein_of(descriptors, prototypes, settings, draws)
+        if settings.prototype_loss == "mutual-information":
+            return -information_of(self.recent[:, 0], self.recent[:, 1], prototypes).view(1)
+        return squares_of(descriptors, prototypes)
 
     @torch.no_grad()
     def _normalise_prototypes(self) -> None:
