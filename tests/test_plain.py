@@ -76,7 +76,7 @@ def test_none_is_taken_where_it_may_stand() -> None:
         ({"sizes": [1, "2"]}, "sizes is '2', which is no int"),
         ({"sizes": None}, "sizes is None"),
         ({"rates": [0.5, None]}, "rates is None, which is no float"),
-        ({"way": "up"}, "way is 'up'"),
+        ({"way": "up"}, 'way is \'up\', which is not "left" or "right"'),
         ({"way": ["left"]}, r"way is \['left'\]"),
         ({"limit": 2.5}, r"limit is 2\.5, which is no int"),
         ({"inner": 4}, "inner holds 4, where names and values are needed"),

@@ -10,6 +10,11 @@ from pathlib import Path
 import torch
 
 
+def fastest_device() -> str:
+    """The GPU where there is one that computes all that is needed: Apple's has no float64, which losses compute in."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @lru_cache(maxsize=4)
 def has_bf16(device: str = "cpu") -> bool:
     """Whether the device has units for bfloat16 (a CPU with AMX or AVX512-BF16, a GPU from Ampere on)."""

@@ -74,4 +74,8 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
 
 
 def _wrong(hint: Any, value: Any, where: str) -> BoxlessError:
+    if get_origin(hint) is typing.Literal:
+        *others, last = (f'"{choice}"' for choice in get_args(hint))
+        choices = f"{', '.join(others)} or {last}" if others else last
+        return BoxlessError(f"{where} is {shown(value)}, which is not {choices}.")
     return BoxlessError(f"{where} is {shown(value)}, which is no {getattr(hint, '__name__', hint)}.")

@@ -30,13 +30,14 @@ def run(arguments: Sequence[str]) -> int:
     model = options["model"]
 
     from boxless.engine.calibration import calibrate
+    from boxless.hardware import fastest_device
     from boxless.methods.detector import CONFIG_FILE
     from boxless.models import load
 
     out = Path(options["out"] or model)
     if options["out"] is not None and (out / CONFIG_FILE).exists():
         raise BoxlessError(f"{out} holds a model already; give another folder by --out, or none to calibrate in place.")
-    detector = load(model)
+    detector = load(model).to(fastest_device())
     if options["out"] is None and not Path(model).is_dir():
         raise BoxlessError(f"{model} ships with the package and stays as it is; give a folder for yours by --out.")
     before = detector.calibrated_threshold

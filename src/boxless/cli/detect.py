@@ -51,6 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     from boxless.data.files import check_writable
     from boxless.data.images import list_images
     from boxless.exits import format_of, write
+    from boxless.hardware import fastest_device
     from boxless.models import load
 
     if options["format"] is not None and options["out"] is None:
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         raise BoxlessError(f"{options['out']} is one of the images; give another file by --out.")
     if options["out"] is not None:
         check_writable(Path(options["out"]))
-    detector = load(options["model"])
+    detector = load(options["model"]).to(fastest_device())
     if options["k"] is None and options["threshold"] is None and detector.calibrated_threshold is not None:
         remark("the highest peaks of each image, as many as the model looks for; --threshold auto counts what is there")
     seen = Seen()

@@ -39,11 +39,12 @@ def run(arguments: Sequence[str]) -> int:
 
     from boxless.cli.telling import tell
     from boxless.engine.evaluation import evaluate
+    from boxless.hardware import fastest_device
     from boxless.methods.tusk.landmarks import evaluate_landmarks
     from boxless.methods.tusk.model import Tusk
     from boxless.models import load
 
-    detector = load(model)
+    detector = load(model).to(fastest_device())
     if options["landmarks"] is not None and not isinstance(detector, Tusk):
         raise BoxlessError(f"Landmarks are regressed from the keypoints of tusk, not from those of {detector.method}.")
     recipe = recipe_of(model)

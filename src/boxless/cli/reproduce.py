@@ -115,6 +115,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     from boxless.data.landmarks import LANDMARKS_FILE
     from boxless.engine.evaluation import evaluate
     from boxless.engine.records import commit, learning_curve, read_record
+    from boxless.hardware import fastest_device
     from boxless.methods.tusk.landmarks import evaluate_landmarks
     from boxless.models import load
 
@@ -128,7 +129,7 @@ def _record(experiment: Experiment, run: Path, directory: Path) -> None:
     parts = None if experiment.photos is None else _photos(experiment.photos)
     if parts is not None:
         data = DataConfig(folder=str(parts[1]))
-    detector = load(run)
+    detector = load(run).to(fastest_device())
     k, threshold = experiment.k, experiment.threshold
     found = evaluate(detector, data, images=experiment.images, k=k, threshold=threshold, seed=TEST_SEED, progress=True)
     metrics = found.metrics()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -31,7 +30,7 @@ from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
 from boxless.engine.sources import Images, Source, training_sources
 from boxless.engine.stopping import StopInTime
 from boxless.errors import BoxlessError
-from boxless.hardware import can_compile, has_bf16
+from boxless.hardware import can_compile, fastest_device, has_bf16
 from boxless.methods.detector import CONFIG_FILE, Detector, read_description, shrink_of
 from boxless.methods.registry import model_type, training_type
 from boxless.models import load
@@ -174,10 +173,10 @@ def build(
     config = from_plain(kind.config_type, recipe.model | names, "model")
     training = training_type(recipe.method)
     settings = from_plain(training.settings_type, recipe.training, "training")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     compile = recipe.run.compile
     if compile is None:
-        compile = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE and can_compile(device) and train_source.one_size
+        long = recipe.run.steps >= LONG_ENOUGH_TO_COMPILE
+        compile = long and can_compile(fastest_device()) and train_source.one_size
     model = kind(config).channels_last()
     if isinstance(train_source, Images):
         train_source, too_small = train_source.shown_by(model)
@@ -254,14 +253,15 @@ def _begin(run: Path, recipe: Recipe) -> None:
 
 def _trainer(recipe: Recipe, run: Path, done: Done, max_time: float | None, devices: int, progress: bool) -> L.Trainer:
     settings = recipe.run
-    bf16 = settings.precision == "auto" and has_bf16("cuda" if torch.cuda.is_available() else "cpu")
+    device = fastest_device()
+    bf16 = settings.precision == "auto" and has_bf16(device)
     callbacks: list[Callback] = [*checkpoint_callbacks(run), KeepRecord(run), SaveBadBatch(run)]
     if progress:
         callbacks.append(TrainingProgress(settings.epochs, settings.steps_per_epoch))
     if max_time is not None:
         callbacks.append(StopInTime(max_time))
     return L.Trainer(
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",  # Apple's has no float64, which losses compute in
+        accelerator=device,
         devices=devices,
         strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision="bf16-mixed" if bf16 else "32-true",
