@@ -139,6 +139,14 @@ def test_anchors_are_averaged_by_the_softmax_of_their_scores() -> None:
     assert sizes.tolist() == pytest.approx(expected)
 
 
+def test_sizes_stay_in_float32_whatever_the_network_computes_in() -> None:
+    """In bfloat16 a size of 100 pixels has steps of half a pixel, and no move of it would show."""
+    detector = model(anchors=True, shorter_edge=224)
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = detector.maps(torch.rand(1, 512, 3, 4))
+    assert (maps.sizes.dtype, maps.offsets.dtype) == (torch.float32, torch.float32)
+
+
 def test_places_are_told_in_pixels_of_the_image_that_is_given() -> None:
     detector = model(instances=3)
     small = torch.rand(1, 3, 96, 144, generator=torch.Generator().manual_seed(1))

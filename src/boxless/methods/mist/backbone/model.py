@@ -182,7 +182,8 @@ class MistBackbone(Detector):
         if not self.config.anchors:
             size = scores.new_tensor(edge * self.config.box_share)
             return size.expand(len(scores), 2, *scores.shape[2:])
-        return torch.einsum("bahw,ad->bdhw", scores.softmax(dim=1), edge * scores.new_tensor(ANCHORS))
+        with torch.autocast(scores.device.type, enabled=False):  # coordinates stay in float32
+            return torch.einsum("bahw,ad->bdhw", scores.softmax(dim=1), edge * scores.new_tensor(ANCHORS))
 
     def extract(self, maps: Maps, k: int, extents: Tensor | None = None) -> Extracted:
         """E_K: the K highest peaks of the response, each moved by its offset, at most to the border of its cell.
