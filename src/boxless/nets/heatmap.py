@@ -1,11 +1,12 @@
 """The heatmap network H_η of MIST: full resolution, residual, one score a pixel (supplement A)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from boxless.nets.residual import ResidualBlock
 from boxless.ops.layout import channels_last
-from boxless.ops.padding import repeat_edges
+from boxless.ops.padding import inside
 
 
 class HeatmapNet(nn.Module):
@@ -39,7 +40,7 @@ class HeatmapNet(nn.Module):
         """
         if extents is None:
             return self._scores(self.normalise(self._padded(images)))
-        normalised = self.normalise(repeat_edges(images, extents))  # whose statistics no padding has a part in
+        normalised = self._normalised(images, inside(extents, 0, images))
         scores = images.new_zeros((len(images), 1, *images.shape[2:]))
         sizes, group = extents.long().unique(dim=0, return_inverse=True)
         for number, (height, width) in enumerate(sizes.tolist()):
@@ -48,6 +49,13 @@ class HeatmapNet(nn.Module):
                 scores.dtype
             )
         return scores
+
+    def _normalised(self, images: Tensor, within: Tensor) -> Tensor:
+        """Images by the statistics of their own pixels, where ``within`` (B, H, W) is true; zero elsewhere."""
+        pixels = images.movedim(1, 3)[within]
+        normalised = torch.zeros_like(images)
+        normalised.movedim(1, 3)[within] = self.normalise(pixels.T[None, :, :, None])[0, :, :, 0].T.to(images.dtype)
+        return normalised
 
     def _padded(self, images: Tensor) -> Tensor:
         return F.pad(images, (self.margin,) * 4, mode="replicate")

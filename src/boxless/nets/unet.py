@@ -35,7 +35,7 @@ class UNet(nn.Module):
     """Levels of two convolutions and 2×2 max pooling, and the way up again beside what each level has seen.
 
     Group normalisation with one group, as the release has it with more (PROTOCOL 4): a score depends on no other image
-    of the batch.
+    of the batch, but on the padding that makes them as large.
 
     Args:
         inputs: channels that come in.

@@ -28,7 +28,7 @@ from boxless.ops.heatmap import (
     top_k_peaks,
 )
 from boxless.ops.layout import channels_last
-from boxless.ops.padding import inside
+from boxless.ops.padding import inside, repeat_edges
 from boxless.ops.patches import crop, cut
 
 
@@ -115,6 +115,11 @@ class MistModel(Detector):
         """Peaks were looked for in what is learned, and the peak height and the threshold are of those."""
         return {"peak_strength": config.get("softmax_strength", cls.config_type.softmax_strength)}
 
+    @property
+    def least_pixels(self) -> int:
+        """One for each keypoint."""
+        return self.config.instances
+
     def heatmap(self, images: Tensor) -> Tensor:
         """h' = H_η(I) in which peaks are looked for, pooled over scale: (B, C, H, W) to (B, H, W) float32 in [0, 1]."""
         return self.pool(self.responses(images).soft)
@@ -152,6 +157,7 @@ class MistModel(Detector):
         """The local softmax of H_η of the image resized by 1 / scale, resized back: each (B, 1, H, W)."""
         size = images.shape[-2:]
         if scale != 1.0:
+            images = images if extents is None else repeat_edges(images, extents)  # no padding is mixed in
             with torch.autocast(images.device.type, enabled=False):
                 images = _resize(images, [max(1, round(side / scale)) for side in size])
         if extents is None:
