@@ -137,7 +137,8 @@ class PlainTraining:
         k, settings = self.config.instances, self.settings
         images = foreground_of(batch)
         with torch.no_grad():
-            heights = relative_worth(worth(images, done.synthesis, done.patches, candidates, k), k)
+            shares = worth(images, done.synthesis, done.patches, candidates, k)
+            heights = relative_worth(shares, shares[:, :k].mean())
         patches, steps = done.patches[:, :k], settings.keypoint_steps
         moved = register(patches, candidates.first(k), images, steps, settings.keypoint_rate)
         merged = [torch.cat((new, old[:, k:]), dim=1) for new, old in zip(moved, candidates, strict=True)]

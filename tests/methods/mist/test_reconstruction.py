@@ -198,10 +198,10 @@ def loss_of(training: MistReconstructorTraining, batch: Batch) -> Tensor:
 
 @pytest.mark.parametrize("step", ["registration", "gradient"])
 def test_the_loss_of_a_batch_falls_without_any_label(step: Any) -> None:
-    batch, training = batch_of_spots(), training_of(keypoint_step=step)
+    batch, training = batch_of_spots(), training_of(keypoint_step=step, task_rate=3e-4)
     before = loss_of(training, batch).mean().item()
-    fit(training, DataLoader([batch] * 30, batch_size=None))  # type: ignore[arg-type]
-    assert loss_of(training, batch).mean().item() < 0.8 * before
+    fit(training, DataLoader([batch] * 60, batch_size=None))  # type: ignore[arg-type]
+    assert loss_of(training, batch).mean().item() < 0.4 * before  # a tenth; at larger rates it swings by machine
 
 
 def test_the_loss_is_eq_8_as_a_mean_over_pixels() -> None:

@@ -202,7 +202,8 @@ def test_registration_steps_train_on_the_peaks_and_lift_what_was_registered() ->
         moves = (moved + CENTERING * offsets - places[:, :K]).clamp(-LONGEST_MOVE, LONGEST_MOVE)
         moved = places[:, :K] + moves
         moved = torch.stack((moved[..., 0].clamp(0, SIDE - 1), moved[..., 1].clamp(0, 55)), dim=-1)
-        heights = relative_worth(worth(images, synthesis, patches, Keypoints(places, sizes[..., 0]), K), K)
+        shares = worth(images, synthesis, patches, Keypoints(places, sizes[..., 0]), K)
+        heights = relative_worth(shares, shares[:, :K].mean())
         y, x = torch.meshgrid(torch.arange(56.0), torch.arange(float(SIDE)), indexing="ij")
         target = torch.zeros_like(heatmap)
         for sample, points in enumerate(torch.cat((moved, places[:, K:]), dim=1)):

@@ -11,7 +11,7 @@ from boxless.data.hashing import normals
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
 from boxless.engine.optimizers import optimizers_for, set_rates
-from boxless.engine.ranks import places
+from boxless.engine.ranks import mean_over_ranks, places
 from boxless.methods.mist.config import HeatmapTrainingConfig
 from boxless.methods.mist.losses import heatmap_loss
 from boxless.methods.mist.model import LOWEST_PEAK, Keypoints, MistModel, Responses
@@ -82,7 +82,7 @@ class HeatmapTraining(TrainingModule):
         number = min(self.model.config.instances, responses.sharp[0, 0].numel())
         found = self.model.learned_peaks(responses, number)
         heights = self.model.heights_at(responses, found.keypoints.centers).clamp_min(LOWEST_PEAK)
-        self.model.peak_height.lerp_(heights.mean(), 1.0 if self.steps_done == 0 else 0.02)
+        self.model.peak_height.lerp_(mean_over_ranks(heights.detach().mean()), 1.0 if self.steps_done == 0 else 0.02)
         return Keypoints(found.keypoints.centers.detach(), found.keypoints.sides.detach())
 
     def _jittered(self, batch: Batch, keypoints: Keypoints) -> Keypoints:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from boxless.data.batch import Batch
+from boxless.engine.ranks import mean_over_ranks
 from boxless.methods.mist.candidates import faint_peaks, most_overlooked
 from boxless.methods.mist.config import MistTrainingConfig
 from boxless.methods.mist.contents import content_centers, fit_to_contents
@@ -129,7 +130,8 @@ class MistTraining(HeatmapTraining):
             moves = moves + CENTERING * offsets
         others = moves.new_zeros(len(moves), fitted.sides.shape[1] - k, 2)
         moved = Keypoints(fitted.centers + torch.cat((moves, others), dim=1), fitted.sides)
-        return self._within(batch, candidates, moved, longest), relative_worth(shares, k)
+        mean = mean_over_ranks(shares[:, :k].mean())
+        return self._within(batch, candidates, moved, longest), relative_worth(shares, mean)
 
     def _within(self, batch: Batch, before: Keypoints, after: Keypoints, longest: float = LONGEST_MOVE) -> Keypoints:
         """Keypoints moved, and made larger or smaller, by so many pixels at most; within the image and the scales."""

@@ -47,6 +47,6 @@ def worth(images: Tensor, synthesis: Tensor, patches: Tensor, candidates: Keypoi
     return torch.cat(shares, dim=1).clamp_max(1.0)
 
 
-def relative_worth(shares: Tensor, chosen: int) -> Tensor:
+def relative_worth(shares: Tensor, mean: Tensor) -> Tensor:
     """Targets from worths (B, N), in [0, ``HIGHEST``]: nearly 1 for the mean of the batch's chosen, if that is high."""
-    return (shares / (shares[:, :chosen].mean() + 0.05)).clamp(0.0, HIGHEST)
+    return (shares / (mean + 0.05)).clamp(0.0, HIGHEST)
