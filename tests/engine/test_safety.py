@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from boxless.data.batch import Batch
 from boxless.engine.checkpoints import read_checkpoint
-from boxless.engine.module import TrainingDiverged
+from boxless.engine.module import TrainingDiverged, TrainingModule
 from boxless.engine.recipe import DataConfig, read_recipe
 from boxless.engine.run import train
 from boxless.engine.sources import Scenes
@@ -139,3 +139,30 @@ def test_images_too_small_for_their_classes_are_passed_over_and_the_rest_is_lear
     (tmp_path / "small" / "metadata.csv").write_text("file_name,labels\n1.png,a b\n3.png,a b\n")
     with pytest.raises(BoxlessError, match=r"can be learned from; the first: .* has 2 classes"):
         train(small, tmp_path / "none", progress=False)
+
+
+@pytest.mark.parametrize("method", ["mist-classify", "tusk"])
+def test_images_of_fewer_pixels_than_keypoints_are_passed_over(method: str, tmp_path: Path) -> None:
+    folder = tmp_path / "my"
+    folder.mkdir()
+    for number in range(8):
+        side = 5 if number % 2 else 40
+        Image.fromarray(np.full((side, side), 30 * number, np.uint8)).save(folder / f"{number}.png")
+    rows = [f"{number}.png,a" for number in range(8)]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,labels", *rows]))
+    recipe = tiny(method, tmp_path)
+    data = DataConfig(folder=str(folder), validation_share=0.25)
+    recipe = replace(recipe, data=data, model=recipe.model | {"object_size": 10, "instances": 30})
+    train(recipe, tmp_path / "run", progress=False)
+    told = (tmp_path / "run" / "problems.txt").read_text().splitlines()
+    few = "has 5×5 pixels, and 30 at least are needed to learn from it; enlarge it, or leave it out."
+    assert 2 <= len(told) <= 4
+    assert all(sentence.endswith(few) for sentence in told)
+
+
+def test_a_validation_that_is_not_finite_ends_the_run_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainingModule, "own_measures", lambda self: {"val/score": float("nan")})
+    with pytest.raises(BoxlessError, match="What is validated is not finite at step 2; lower the learning rates"):
+        train(tiny_recipe(), tmp_path, progress=False)

@@ -130,9 +130,8 @@ def test_a_folder_that_scenes_cannot_be_mixed_with_is_refused(tmp_path: Path) ->
     (tmp_path / "small").mkdir()
     (tmp_path / "few").mkdir()
     data = DataConfig(str(squares(tmp_path / "small", 64)), 0.5, "mnist-3", glyphs="digits", train_size=10)
-    source, _, _ = training_sources(data, 0, 1, None)
-    with pytest.raises(BoxlessError, match="are not as large as the scenes to mix them with"):
-        source.batch(torch.arange(10))
+    with pytest.raises(BoxlessError, match=r"is 64×64 pixels, and the scenes to mix it with are 80×80; resize it"):
+        training_sources(data, 0, 1, None)
     few = DataConfig(str(squares(tmp_path / "few", 80, "ab")), 0.5, "mnist-3", glyphs="digits")
     with pytest.raises(BoxlessError, match="The folder has the classes a, b, and the scenes to mix it with 0, 1"):
         training_sources(few, 0, 1, None)

@@ -150,6 +150,8 @@ class TrainingModule(L.LightningModule):
             self.reconstruction.reset()
         measures |= self.own_measures()
         measures = {name: value for name, value in measures.items() if math.isfinite(value)}
+        if "val/score" not in measures:
+            raise BoxlessError(f"What is validated is not finite at step {self.steps_done}; lower the learning rates.")
         measures["val/score"] += LATER * self.steps_done / self.steps
         self.detection.reset()
         self.counting.reset()

@@ -68,7 +68,8 @@ class RunConfig:
         batch_size: images a step, at least 1, over all processes together.
         steps_per_epoch: after so many steps, at least 1, comes a validation and a checkpoint.
         seed: of weights, scenes and order, from 0 to 2³² − 1.
-        precision: "auto" takes bfloat16 where the machine has the units for it, "32" never.
+        precision: of the training's steps: "auto" takes bfloat16 where the machine has the units for it, "32" never.
+            Detection, and so validation, takes it where they are.
         compile: ``torch.compile`` the networks; None where the machine can, all images are as large, and the
             training is long enough to gain.
 

@@ -60,9 +60,11 @@ def train(
         recipe: a recipe, its name, or a YAML file. How many objects an image holds, its colours and the like are
             taken from the data where it leaves them open, see ``boxless.engine.defaults``.
         out: the run directory; must not hold a run yet, unless ``resume``.
-        resume: go on where the run stopped, to the same end, to the bit on one machine; by the recipe that it was
+        resume: go on where the run stopped, to the same weights, to the bit on one machine; by the recipe that it was
             begun with, to the end of this one if that is later.
-        max_time: stop after so many seconds, at the end of a step, and validate; ``resume`` goes on.
+        max_time: stop after so many seconds, at the end of a step, and validate; ``resume`` goes on. In the middle of
+            an epoch that is one validation more, whose model may be the best, and TUSK names its prototypes, which it
+            does before each, by what is left of the epoch.
         devices: processes (on a CPU) or GPUs.
         progress: show it.
 

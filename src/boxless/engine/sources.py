@@ -84,7 +84,7 @@ class Mixed:
         share: of the scenes among them.
 
     Raises:
-        BoxlessError: the classes differ.
+        BoxlessError: the classes differ, or the sizes.
     """
 
     in_reading_order = False
@@ -99,6 +99,14 @@ class Mixed:
                 f"The folder has the classes {', '.join(images.class_names)}, and the scenes to mix it with "
                 f"{', '.join(scenes.class_names)}; leave scenes_share out."
             )
+        wanted = tuple(scenes.batch(torch.zeros(1, dtype=torch.int64)).images.shape[2:])
+        other = next((image for image in images.folder.images if images.size_of(image) != wanted), None)
+        if other is not None:
+            height, width = images.size_of(other)
+            raise BoxlessError(
+                f"{other.path} is {width}×{height} pixels, and the scenes to mix it with are {wanted[1]}×{wanted[0]}; "
+                "resize it, or leave scenes_share out."
+            )
         self.images, self.scenes, self.size, self.share = images, scenes, size, share
         self.class_names = scenes.class_names
 
@@ -112,10 +120,6 @@ class Mixed:
             for source, own in ((self.images, indices[~composed] % len(self.images)), (self.scenes, indices[composed]))
             if len(own)
         ]
-        if len({part.images.shape[1:] for part in parts}) > 1:
-            raise BoxlessError(
-                f"The images of {self.images.folder.root} are not as large as the scenes to mix them with; resize them."
-            )
         labels = _padded([row for part in parts for row in part.labels], -1)
         return Batch(torch.cat([part.images for part in parts]), labels)
 
@@ -151,17 +155,19 @@ class Images:
         return len(self.folder.images)
 
     def shown_by(self, detector: Detector) -> tuple["Images", list[str]]:
-        """Those that do not hold more classes than the detector can learn from; and a sentence for each of the others.
+        """Those that the detector can learn from, which may be too small for it; and a sentence for each of the others.
 
         Raises:
             BoxlessError: there are no others.
         """
         fitting, problems = [], []
         for image in self.folder.images:
-            assert image.size is not None
-            size = fitted_size(image.size, self.max_side, self.shrink)
+            size = self.size_of(image)
             number, most = len(set(image.labels)), detector.most_classes(size)
-            if most is None or number <= most:
+            if size[0] * size[1] < detector.least_pixels:
+                few = f"{size[1]}×{size[0]} pixels, and {detector.least_pixels:,} at least are needed to learn from it"
+                problems.append(f"{image.path} has {few}; enlarge it, or leave it out.")
+            elif most is None or number <= most:
                 fitting.append(image)
             else:
                 seen = f"one of {size[1]}×{size[0]} pixels can teach {most} at most"
@@ -171,6 +177,11 @@ class Images:
         if problems:
             return self._of(fitting), problems
         return self, []
+
+    def size_of(self, image: LabelledImage) -> tuple[int, int]:
+        """Height and width that one of them is seen at."""
+        assert image.size is not None
+        return fitted_size(image.size, self.max_side, self.shrink)
 
     def first(self, number: int) -> "Images":
         """The first of them, so many at most."""

@@ -106,6 +106,11 @@ class Detector(nn.Module):
         """How many classes an image of this height and width can show to the training; None for any number."""
         return None
 
+    @property
+    def least_pixels(self) -> int:
+        """Of an image, that the training can learn from it."""
+        return 1
+
     @classmethod
     def settings_of_before(cls, config: Mapping[str, Any]) -> dict[str, Any]:
         """What settings were before they had a name, where the default is another: for models saved without them."""

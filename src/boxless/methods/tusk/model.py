@@ -92,6 +92,11 @@ class Tusk(Detector):
     offset_of: Tensor  # (M, 2) x and y from a keypoint of each prototype to the middle of its object, in pixels
 
     @property
+    def least_pixels(self) -> int:
+        """One for each keypoint."""
+        return self.config.instances
+
+    @property
     def knows_classes(self) -> bool:
         """Whether its prototypes have got the names of classes."""
         return self.config.named

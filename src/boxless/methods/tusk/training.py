@@ -222,6 +222,8 @@ class TuskTraining(TrainingModule):
         """
         number, seed = self.model.config.prototypes, int(self.seed)
         first, second = self.recent[self.recent[:, 0].any(dim=1)].unbind(1)
+        if not len(first):  # one keypoint an image, one image a step: less its own mean each is nothing
+            return
         if self.settings.prototype_loss == "mutual-information":
             found = telling_clusters_of(first, second, number, seed)
         else:
