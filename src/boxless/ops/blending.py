@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
+
+from boxless.ops.precision import at_least_float32
 
 
 class Blend(NamedTuple):
@@ -36,7 +37,6 @@ def blend(colors: Tensor, alphas: Tensor) -> Blend:
             f"colors (B, K, C, H, W) and alphas (B, K, H, W) share all but C, not {tuple(colors.shape)} and "
             f"{tuple(alphas.shape)}."
         )
-    low = (torch.bfloat16, torch.float16)
-    colors, alphas = (layer.float() if layer.dtype in low else layer for layer in (colors, alphas))
+    colors, alphas = at_least_float32(colors), at_least_float32(alphas)
     shares = alphas / alphas.sum(dim=1, keepdim=True).clamp_min(1.0)
     return Blend((shares.unsqueeze(2) * colors).sum(dim=1), shares)

@@ -10,10 +10,12 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from boxless.ops.precision import at_least_float32
+
 
 def l2_distances(descriptors: Tensor, prototypes: Tensor) -> Tensor:
     """‖D_i − P_j‖, (..., M): the logits, but for their sign, of the k-means loss (TUSK, eq. 3)."""
-    descriptors, prototypes = _at_least_float32(descriptors), _at_least_float32(prototypes)
+    descriptors, prototypes = at_least_float32(descriptors), at_least_float32(prototypes)
     with torch.autocast(descriptors.device.type, enabled=False):
         if torch.compiler.is_exporting():  # ONNX knows no cdist
             apart: Tensor = torch.linalg.vector_norm(descriptors.unsqueeze(-2) - prototypes, dim=-1)
@@ -54,7 +56,7 @@ def kmeans_loss(distances: Tensor) -> Tensor:
     Returns:
         (...) in [0, log M], one for each descriptor. The paper's loss is its mean.
     """
-    distances = _at_least_float32(distances)
+    distances = at_least_float32(distances)
     return torch.logsumexp(-distances, dim=-1) + distances.amin(dim=-1)
 
 
@@ -75,7 +77,7 @@ def mixture_weights(descriptors: Tensor, prototypes: Tensor, floor: float = 0.01
     """
     with torch.no_grad(), torch.autocast(descriptors.device.type, enabled=False):
         nearest = l2_distances(descriptors, prototypes).argmin(dim=-1)
-        points = _at_least_float32(descriptors)
+        points = at_least_float32(descriptors)
         members = torch.nn.functional.one_hot(nearest, len(prototypes)).to(points.dtype)  # (N, M)
         counts = members.sum(0)
         means = members.T @ points / counts.clamp_min(1).unsqueeze(-1)
@@ -103,7 +105,7 @@ def sample_prototypes(
     there = generator.device
     chosen = torch.multinomial(weights.detach().to(there), count, replacement=True, generator=generator)
     noise = torch.randn(count, prototypes.shape[1], generator=generator, device=there)
-    centers = _at_least_float32(prototypes)[chosen.to(prototypes.device)]
+    centers = at_least_float32(prototypes)[chosen.to(prototypes.device)]
     return centers + math.sqrt(variance) * noise.to(centers)
 
 
@@ -133,7 +135,7 @@ def sliced_wasserstein(first: Tensor, second: Tensor, projections: Tensor) -> Te
             f"samples (N, D), (M, D) and directions (P, D) share D and are not empty, not {tuple(first.shape)}, "
             f"{tuple(second.shape)} and {tuple(projections.shape)}."
         )
-    first, second = _at_least_float32(first), _at_least_float32(second)
+    first, second = at_least_float32(first), at_least_float32(second)
     with torch.autocast(first.device.type, enabled=False):
         directions = projections.to(first)
         return wasserstein_1d(directions @ first.T, directions @ second.T)
@@ -162,7 +164,3 @@ def wasserstein_1d(first: Tensor, second: Tensor) -> Tensor:
     gap = first[..., (starts // m).to(first.device)] - second[..., (starts // n).to(first.device)]
     cost: Tensor = gap.square() * width
     return cost.sum(dim=-1)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from boxless.ops.precision import at_least_float32
 from boxless.ops.windows import along, of_windows, window_sums
 
 RANGE = 600.0  # of logits whose exponentials, and their inverses, float64 holds
@@ -48,7 +49,7 @@ def local_softmax(scores: Tensor, size: int = 15, strength: float = 10.0, mask: 
         ValueError: if ``size`` is even or below 1.
     """
     _check_window(size)
-    logits = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+    logits = at_least_float32(scores)
     logits = strength * logits
     mask = logits.new_ones((1, 1, *logits.shape[2:]), dtype=torch.bool) if mask is None else mask
     present = mask * window_sums(mask.to(logits.dtype), size) / size**2  # share of the window

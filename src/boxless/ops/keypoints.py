@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from boxless.ops.heatmap import soft_argmax
+from boxless.ops.precision import at_least_float32
 
 
 def refine(scores: Tensor, peaks: Tensor, size: int, temperature: float = 0.2) -> Tensor:
@@ -33,7 +34,7 @@ def refine(scores: Tensor, peaks: Tensor, size: int, temperature: float = 0.2) -
     """
     if temperature < 0.02:
         raise ValueError(f"the temperature of a soft-argmax is at least 0.02, not {temperature}.")
-    scores = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+    scores = at_least_float32(scores)
     half = size // 2
     height, width = scores.shape[-2:]
     weights = torch.exp((F.pad(scores, (half,) * 4) - 1.0) / temperature)
@@ -51,7 +52,7 @@ def sample_at(maps: Tensor, points: Tensor) -> Tensor:
     Returns:
         (B, K, C) float32 at least, with a gradient to maps and points.
     """
-    maps = maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
+    maps = at_least_float32(maps)
     height, width = maps.shape[-2:]
     with torch.autocast(maps.device.type, enabled=False):
         last = points.new_tensor([max(1, width - 1), max(1, height - 1)])

@@ -10,6 +10,8 @@ nothing of the size K·C·H·W is made for the sum over keypoints: beside the ma
 import torch
 from torch import Tensor
 
+from boxless.ops.precision import at_least_float32
+
 
 def render(
     centers: Tensor, descriptors: Tensor, scores: Tensor, image_size: tuple[int, int], variance: float = 0.05
@@ -58,7 +60,7 @@ def _parts(
             f"{tuple(descriptors.shape)} and {tuple(scores.shape)}."
         )
     height, width = image_size
-    centers, weights = _at_least_float32(centers), _at_least_float32(descriptors)
+    centers, weights = at_least_float32(centers), at_least_float32(descriptors)
     return (
         _gaussian(centers[..., 1], height, variance),
         _gaussian(centers[..., 0], width, variance),
@@ -70,7 +72,3 @@ def _gaussian(center: Tensor, length: int, variance: float) -> Tensor:
     """A softmax, so that the sum is 1 even where no pixel is near enough for its exponential not to vanish."""
     distance = torch.arange(length, device=center.device, dtype=center.dtype) - center.unsqueeze(-1)
     return torch.softmax(-distance.square() / (2 * variance), dim=-1)
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

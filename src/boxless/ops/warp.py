@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from boxless.ops.precision import at_least_float32
+
 STEPS = 12  # of Newton's method, which doubles the right digits with each
 TOLERANCE = 0.01  # pixels by which a point may be missed, or a pixel lie outside
 
@@ -140,7 +142,7 @@ def warp_images(images: Tensor, warp: Warp) -> Tensor:
     if images.ndim != 4 or (images.shape[0], *images.shape[2:]) != expected:
         batch, height, width = expected
         raise ValueError(f"the warp is for ({batch}, C, {height}, {width}), not images of {tuple(images.shape)}.")
-    images = images.float() if images.dtype in (torch.bfloat16, torch.float16) else images
+    images = at_least_float32(images)
     height, width = warp.image_size
     places = warp.source_places
     grid = 2 * places / places.new_tensor([width - 1, height - 1]) - 1

@@ -304,6 +304,12 @@ class MistModel(Detector):
         return reach if self.config.scales == (1.0,) else (reach + 2) * max(1.0, self.config.scales[-1])
 
     def _responses_by_tiles(self, images: Tensor, with_sharp: bool) -> Responses:
+        """The responses of an image too large to be seen at once, tile by tile.
+
+        The layer norms of the network take the mean of a tile, as in training of a scene that is no larger: what is
+        found in a tile does not depend on how large the image is, but a little on where tiles lie. Around a faint peak
+        it may matter whether its tile holds bright ones.
+        """
         height, width = images.shape[-2:]
         largest = max(1.0, self.config.scales[-1])
         reach = max(math.ceil(self._margin), math.ceil(self.config.border * largest))
