@@ -24,7 +24,7 @@ LEVELS = 4  # of a network without stages, equally far apart
 
 
 class FeatureNet(Protocol):
-    """What a backbone is made of; a module."""
+    """What a :class:`Backbone` holds, a module: its map's channels, stride and ``first``, and what it expects."""
 
     channels: int
     stride: int
@@ -53,24 +53,24 @@ class Backbone(nn.Module):
     def __init__(self, name: str, architecture: str = "") -> None:
         super().__init__()
         self.architecture = "" if name == SQUEEZENET else architecture or _architecture_of(name)
-        self.net: Any = SqueezeNet() if name == SQUEEZENET else HubNet(name, self.architecture)
+        self.net: FeatureNet = SqueezeNet() if name == SQUEEZENET else HubNet(name, self.architecture)
         self.requires_grad_(False)
         self.eval()
 
     @property
     def channels(self) -> int:
         """Of the features."""
-        return int(self.net.channels)
+        return self.net.channels
 
     @property
     def stride(self) -> int:
         """Pixels from a cell to the next."""
-        return int(self.net.stride)
+        return self.net.stride
 
     @property
     def first(self) -> float:
         """Pixel on which the middle of the first cell lies, in x and in y."""
-        return float(self.net.first)
+        return self.net.first
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode: statistics of batch norm are as frozen as weights."""
@@ -99,7 +99,7 @@ class Backbone(nn.Module):
         normalised = self.net.normalise(images)
         if within is not None:
             normalised = normalised * within.unsqueeze(1)
-        features: Tensor = self.net(channels_last(normalised)).float()
+        features = self.net(channels_last(normalised)).float()
         # SqueezeNet's are in the tens: the first step of a head on them would end in a softmax without slope
         return features * features.square().mean(dim=1, keepdim=True).clamp_min(1e-12).rsqrt()
 
