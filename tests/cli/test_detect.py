@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from boxless import load
-from boxless.cli import detect
+from boxless.cli import detect, image_batches
 from boxless.cli.main import main
 
 
@@ -57,7 +57,7 @@ def test_nothing_but_broken_images_is_a_failure_and_writes_nothing(
 def test_batches_give_what_one_image_at_a_time_gives(
     scenes_run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(image_batches, "BATCH_IMAGES", 4)
     out = tmp_path / "found.csv"
     assert main(["detect", str(scenes_run), str(folder), "--out", str(out), "--k", "2"]) == 0
     with out.open(newline="") as file:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxless.cli.interrupts import interruptible
-from boxless.cli.output import print_table, remark
+from boxless.cli.output import MOST_ROWS, print_table, remark
 from boxless.cli.parsing import new_parser, parse, threshold_of
 from boxless.errors import BoxlessError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from boxless.image_progress import ImageProgress
     from boxless.instances import Instances
     from boxless.methods.detector import Detector
 
@@ -24,10 +23,6 @@ DESCRIPTION = """\
 Find, count and name the objects of images. MODEL is a run, a saved model, or the name of one that ships with the
 package. Folders are searched with all folders in them."""
 
-# What is in memory at once: so many images, or fewer if they are large.
-BATCH_IMAGES, BATCH_PIXELS = 64, 32_000_000
-# Longer tables are for files.
-MOST_ROWS = 100
 MOST_COLUMNS = 12
 
 
@@ -94,10 +89,11 @@ def _detect(
     detector: Detector, files: Sequence[Path], options: dict[str, Any], seen: Seen
 ) -> Iterator[tuple[Path, Instances]]:
     """The instances of each image that can be read, as they are found: masks are as large as images, and may go."""
+    from boxless.cli.image_batches import read_in_batches
     from boxless.image_progress import ImageProgress
 
     with ImageProgress("detecting", len(files)) as progress:
-        for batch in _batches(files, detector.config.channels, progress):
+        for batch in read_in_batches(files, detector.config.channels, progress):
             images = [image for _, image in batch]
             instances = detector.detect(images, k=options["k"], threshold=options["threshold"])
             for (path, image), one in zip(batch, instances, strict=True):
@@ -107,28 +103,6 @@ def _detect(
                     _draw(Path(options["pictures"]), seen.read, path, image, one)
                 yield path, one
             progress.advance(len(batch))
-
-
-def _batches(files: Sequence[Path], channels: int, progress: ImageProgress) -> Iterator[list[tuple[Path, Tensor]]]:
-    """Images as (C, H, W), as many as fit into memory; those that cannot be read are said and left out."""
-    from boxless.data.images import UnreadableImage, to_tensor
-
-    batch: list[tuple[Path, Tensor]] = []
-    pixels = 0
-    for path in files:
-        try:
-            image = to_tensor(path, channels)
-        except UnreadableImage as error:
-            progress.say(f"passed over: {error}")
-            progress.advance(1)
-            continue
-        batch.append((path, image))
-        pixels += image[0].numel()
-        if len(batch) == BATCH_IMAGES or pixels >= BATCH_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
 
 
 def _draw(folder: Path, number: int, path: Path, image: Tensor, instances: Instances) -> None:

@@ -15,6 +15,7 @@ VERBS = {
     "demo": "train on scenes of handwritten digits, from scratch, in minutes",
     "train": "learn to find objects from counts, from sets of classes, or from images alone",
     "detect": "find, count and name the objects of images",
+    "transcribe": "read what is written in images, character by character",
     "evaluate": "compare a model with the truth: a table and a report",
     "export": "write a model as a file for other runtimes (ONNX)",
     "calibrate": "choose anew the score from which a model counts",

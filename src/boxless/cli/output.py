@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Where no terminal says how wide it is, nothing is cut off.
 WIDE = 200
+# Longer tables are for files.
+MOST_ROWS = 100
 
 
 def remark(sentence: str) -> None:
