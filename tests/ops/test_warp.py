@@ -114,6 +114,8 @@ class TestClosedForms:
         expected = torch.zeros_like(images)
         expected[..., :19, :30] = images[..., 2:, 3:]
         torch.testing.assert_close(warp_images(images, warp), expected, rtol=0, atol=1e-4)
+        repeated = images[:, :, (torch.arange(21) + 2).clamp(max=20)][..., (torch.arange(33) + 3).clamp(max=32)]
+        torch.testing.assert_close(warp_images(images, warp, "border"), repeated, rtol=0, atol=1e-4)
         torch.testing.assert_close(
             warp_points(torch.tensor([[[13.0, 9.0]]]), warp), torch.tensor([[[10.0, 7.0]]]), rtol=0, atol=1e-4
         )

@@ -16,6 +16,7 @@ anew for each.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -126,11 +127,12 @@ def fit_warp(sources: Tensor, image_size: tuple[int, int]) -> Warp:
     return Warp(controls.float().to(sources.device), coefficients.float(), image_size)
 
 
-def warp_images(images: Tensor, warp: Warp) -> Tensor:
-    """T of eq. 4: the warped images or maps, bilinear, with zero outside of the source.
+def warp_images(images: Tensor, warp: Warp, outside: Literal["zeros", "border"] = "zeros") -> Tensor:
+    """T of eq. 4: the warped images or maps, bilinear.
 
     Args:
         images: (B, C, H, W) of the warp's size.
+        outside: what lies outside of the source: zero, or what its border shows at the nearest place.
 
     Returns:
         (B, C, H, W), float32 at least, with a gradient to the images.
@@ -146,7 +148,7 @@ def warp_images(images: Tensor, warp: Warp) -> Tensor:
     height, width = warp.image_size
     places = warp.source_places
     grid = 2 * places / places.new_tensor([width - 1, height - 1]) - 1
-    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="zeros", align_corners=True)
+    return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode=outside, align_corners=True)
 
 
 def valid_pixels(warp: Warp) -> Tensor:

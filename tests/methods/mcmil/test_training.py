@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from boxless.data.batch import Batch
+from boxless.methods.mcmil.augmentation import recolored, warped
 from boxless.methods.mcmil.config import McmilConfig, McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
@@ -74,22 +75,17 @@ def test_the_first_map_emits_as_many_things_as_there_are() -> None:
     torch.testing.assert_close(emitted, expected.expand(8), rtol=1e-4, atol=0)
 
 
-def test_as_many_images_as_is_said_are_warped_each_in_another_way_anew_at_each_step() -> None:
-    images = torch.zeros(400, 1, 24, 32)
-    images[:, :, 8:16, 12:20] = 1.0
-    training = McmilTraining(detector(), replace(SETTINGS, warped=0.5), 2, compile=False)
-    first = training._warped(images)
-    assert torch.equal(first, training._warped(images))  # as a resumed training needs it
+def test_images_are_seen_otherwise_anew_at_each_step_as_a_resumed_training_needs_it() -> None:
+    images = scenes(64, 0).images
+    settings = replace(SETTINGS, warped=0.5, recolored=0.5)
+    training = McmilTraining(detector(), settings, 2, compile=False)
+    first = training._seen_otherwise(images)
+    assert torch.equal(first, training._seen_otherwise(images))
+    key = (int(training.seed), 0)
+    assert torch.equal(first, recolored(warped(images, 0.5, False, *key), 0.5, *key))
     training.finish_step()
-    for warped in (first, training._warped(images)):
-        other = (warped != images).flatten(1).any(1)
-        assert 160 < int(other.sum()) < 240
-        assert len(warped[other].unique(dim=0)) == int(other.sum())
-        mass = warped.sum((1, 2, 3)) / 64
-        assert 0.6 < float(mass.min()) < float(mass.max()) < 1.5  # of the same digit, closer or farther
-    assert not torch.equal(first, warped)
-    assert torch.equal(training._warped(images[:0]), images[:0])  # no image may be among those to warp
-    assert McmilTraining(detector(), SETTINGS, 2, compile=False)._warped(images) is images
+    assert not torch.equal(first, training._seen_otherwise(images))
+    assert McmilTraining(detector(), SETTINGS, 2, compile=False)._seen_otherwise(images) is images
 
 
 @pytest.mark.parametrize(("height", "width"), [(24, 32), (23, 31), (17, 30)])

@@ -70,8 +70,12 @@ class McmilTrainingConfig:
         decay: share of the training, at its end, over which the rate falls to zero along a cosine.
         averaging: the model that is kept is the exponential average of the weights with this decay; 0 for the last.
         warped: share of the images that are turned, resized and bent a little at random before each step, so that no
-            shape is seen twice; 0 for none, as in the paper. What comes in from outside of an image is black, and of
-            images of many sizes in a batch the padding is bent with them: it is for dark scenes as large.
+            shape is seen twice; 0 for none, as in the paper. What comes in from outside of an image is black or, with
+            ``McmilConfig.centered``, as its border is. Of images of many sizes in a batch the padding is bent with
+            them: it is for images about as large.
+        recolored: share of the images whose channels change places, half of these seen as their negative; 0 for none,
+            as in the paper. For what no colour tells, as writing on photos (with ``McmilConfig.centered``, whose
+            padding is grey and stays so).
     """
 
     rate: float = 1e-3
@@ -80,9 +84,11 @@ class McmilTrainingConfig:
     decay: float = 0.9
     averaging: float = 0.998
     warped: float = 0.0
+    recolored: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.rate > 0 or min(self.weight_decay, self.warmup) < 0:
             raise ValueError("rate is above 0, and weight_decay and warmup are not negative.")
-        if not 0 <= self.decay <= 1 or not 0 <= self.averaging < 1 or not 0 <= self.warped <= 1:
-            raise ValueError("decay and warped are shares in [0, 1], and averaging in [0, 1).")
+        shares = (self.decay, self.warped, self.recolored)
+        if not 0 <= min(shares) <= max(shares) <= 1 or not 0 <= self.averaging < 1:
+            raise ValueError("decay, warped and recolored are shares in [0, 1], and averaging in [0, 1).")

@@ -8,20 +8,16 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from boxless.data.batch import Batch
-from boxless.data.hashing import uniforms
 from boxless.engine.averaging import averaged
 from boxless.engine.module import TrainingModule
 from boxless.engine.optimizers import set_rates
-from boxless.engine.ranks import mean_over_ranks, places
+from boxless.engine.ranks import mean_over_ranks
+from boxless.methods.mcmil.augmentation import recolored, warped
 from boxless.methods.mcmil.config import McmilTrainingConfig
 from boxless.methods.mcmil.losses import likelihood_loss, maxima_loss
 from boxless.methods.mcmil.model import McmilDetector
 from boxless.methods.schedule import warm_cosine
 from boxless.ops.padding import inside
-from boxless.ops.warp import WarpRange, random_warp, warp_images
-
-WARPED, WARP = 1, 2  # keep their random numbers apart
-WARPS = WarpRange(scale=1.05, scale_spread=0.1, rotation=0.12, jitter=0.06)  # what is near an edge hardly leaves
 
 BETAS = (0.9, 0.95)
 """Of AdamW. Gradients grow tenfold where the plateau at the start ends. With 0.999, its default, trainings of extended
@@ -74,7 +70,7 @@ class McmilTraining(TrainingModule):
         present = batch.counts(len(self.model.config.class_names)) > 0
         if self.steps_done == 0 and self._exact:
             self._expect_what_is_there(batch, present)
-        logits = self.model(self._warped(batch.images)).logits
+        logits = self.model(self._seen_otherwise(batch.images)).logits
         with torch.autocast(self.device.type, enabled=False):
             loss = (likelihood_loss if self._exact else maxima_loss)(logits, present, self._outside(batch, logits))
         self.note("loss/likelihood" if self._exact else "loss/maxima", loss)
@@ -83,15 +79,12 @@ class McmilTraining(TrainingModule):
             self.averaged.update_parameters(self.model)
         self.finish_step()
 
-    def _warped(self, images: Tensor) -> Tensor:
-        """(B, C, H, W): some of them seen otherwise, keyed by the step and by their place in all processes' batch."""
-        if not self.settings.warped:
-            return images
-        own, key = places(len(images)).to(images.device), (int(self.seed), self.steps_done)
-        some = (uniforms((WARPED, *key), own, 1)[:, 0] < self.settings.warped).nonzero()[:, 0]
-        draws = uniforms((WARP, *key), own[some], WARPS.draws)
-        warped = warp_images(images[some], random_warp(draws, WARPS, (images.shape[2], images.shape[3])))
-        return images.index_copy(0, some, warped)
+    def _seen_otherwise(self, images: Tensor) -> Tensor:
+        """(B, C, H, W): some images warped, and some in other colours."""
+        settings, key = self.settings, (int(self.seed), self.steps_done)
+        if settings.warped:
+            images = warped(images, settings.warped, self.model.config.centered, *key)
+        return recolored(images, settings.recolored, *key) if settings.recolored else images
 
     @torch.no_grad()
     def _expect_what_is_there(self, batch: Batch, present: Tensor) -> None:
