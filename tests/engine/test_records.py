@@ -77,7 +77,7 @@ def after(callback: KeepRecord, epochs: list[float], clock: list[float]) -> None
     callback.on_train_start(trainer, _Module())  # type: ignore[arg-type]
     for seconds in epochs:
         clock[0] += seconds
-        callback.on_validation_end(trainer, _Module())
+        callback.on_train_epoch_end(trainer, _Module())
 
 
 def test_seconds_add_up_over_a_resume_without_the_time_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

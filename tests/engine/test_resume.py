@@ -17,6 +17,7 @@ from boxless.engine.recipe import DataConfig
 from boxless.engine.records import learning_curve, read_metrics
 from boxless.engine.run import train
 from boxless.errors import BoxlessError
+from boxless.methods.mist.classification.training import MistClassifierTraining
 from boxless.models import load
 from tests.engine.tiny import pictures, tiny_recipe
 
@@ -131,3 +132,64 @@ def test_max_time_stops_early_and_resume_goes_on(tmp_path: Path) -> None:
     assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 8
     assert [row["steps"] for row in read_metrics(tmp_path)] == [1, 2, 4, 6, 8]
     assert [row["step"] for row in learning_curve(tmp_path, 8, 2)] == [1, 2, 4, 6, 8]
+
+
+def _interrupted_at(step: int, monkeypatch: pytest.MonkeyPatch, *signals: int) -> None:
+    """The signals come in the midst of a step, so many having been taken before it."""
+    taken = MistClassifierTraining.finish_step
+
+    def finish_step(self: MistClassifierTraining) -> None:
+        for number in signals if self.steps_done == step else ():
+            signal.raise_signal(number)
+        taken(self)
+
+    monkeypatch.setattr(MistClassifierTraining, "finish_step", finish_step)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_the_step_that_it_falls_into_and_the_resumed_run_is_the_same_to_the_bit(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of the first epoch, of which there would else be nothing."""
+    recipe = replace(tiny_recipe(steps=8), run=replace(tiny_recipe().run, steps=8, steps_per_epoch=4))
+    train(recipe, tmp_path / "whole", progress=False)
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        _interrupted_at(1, patch, number)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, tmp_path / "run", progress=False)
+    assert signal.getsignal(number) is before
+    assert int(read_checkpoint(tmp_path / "run" / "last.ckpt")["state_dict"]["step_count"]) == 2
+    assert not any("val/score" in row for row in read_metrics(tmp_path / "run"))
+    train(recipe, tmp_path / "run", resume=True, progress=False)
+    wanted, got = (read_checkpoint(tmp_path / name / "last.ckpt")["state_dict"] for name in ("whole", "run"))
+    assert int(got["step_count"]) == 8
+    assert all(torch.equal(wanted[name], got[name]) for name in wanted)
+    assert [row["steps"] for row in read_metrics(tmp_path / "run")] == [2, 4, 8]
+
+
+def test_an_interrupt_in_a_validation_waits_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    validate = MistClassifierTraining.validate
+    monkeypatch.setattr(
+        MistClassifierTraining, "validate", lambda self, batch: (signal.raise_signal(15), validate(self, batch))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_recipe(steps=8), tmp_path, progress=False)
+    assert [row["steps"] for row in read_metrics(tmp_path) if "val/score" in row] == [2]
+    assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 2
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _interrupted_at(3, monkeypatch, signal.SIGINT, signal.SIGINT)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):  # as Lightning turns the one into the other
+        train(tiny_recipe(steps=8), tmp_path, progress=False)
+    assert int(read_checkpoint(tmp_path / "last.ckpt")["state_dict"]["step_count"]) == 2  # of the last epoch
+
+
+def test_a_run_that_was_left_before_anything_was_saved_says_that_it_begins(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny_recipe(steps=2), tmp_path, progress=False)
+    (tmp_path / "last.ckpt").unlink()
+    train(tiny_recipe(steps=2), tmp_path, resume=True, progress=False)
+    assert caplog.messages == [f"{tmp_path} was left before anything was saved: it begins at its first step."]

@@ -19,10 +19,13 @@ class TrainingProgress(Callback):
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._began, self._first, self._told = 0.0, 0, 0.0
+        self._validated = False
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._began, self._first = time.monotonic(), int(module.steps_done)  # type: ignore[arg-type]
         self._told = self._began
+        if trainer.is_global_zero and self._first:
+            self.console.print(f"goes on after step {self._first:,} of {self.steps:,}")
         if trainer.is_global_zero and self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("training"),
@@ -44,8 +47,12 @@ class TrainingProgress(Callback):
         elif trainer.is_global_zero and time.monotonic() - self._told > LINE_EVERY:
             self._tell(f"step {done:,} of {self.steps:,}", done)
 
+    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        if not trainer.is_global_zero:
+        validated, self._validated = self._validated, False
+        if not trainer.is_global_zero or not validated:  # what an interrupt broke off
             return
         done = module.steps_done
         shown = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -160,7 +160,7 @@ class KeepRecord(Callback):
         if (now := commit()) not in self.commits[-1:]:
             self.commits.append(now)
 
-    def on_validation_end(self, trainer: L.Trainer, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         now = time.monotonic()
         self.seconds, self._mark = self.seconds + now - self._mark, now
         if trainer.is_global_zero:

@@ -28,7 +28,7 @@ from boxless.engine.progress import TrainingProgress
 from boxless.engine.recipe import RECIPE_FILE, Recipe, read_recipe, recipe_from, write_recipe
 from boxless.engine.records import JsonLines, KeepRecord, is_other_rank
 from boxless.engine.sources import Images, Source, training_sources
-from boxless.engine.stopping import StopInTime
+from boxless.engine.stopping import StopInTime, StopWhenInterrupted
 from boxless.errors import BoxlessError
 from boxless.hardware import can_compile, fastest_device, has_bf16
 from boxless.methods.detector import CONFIG_FILE, Detector, read_description, shrink_of
@@ -60,7 +60,8 @@ def train(
         recipe: a recipe, its name, or a YAML file. How many objects an image holds, its colours and the like are
             taken from the data where it leaves them open, see ``boxless.engine.defaults``.
         out: the run directory; must not hold a run yet, unless ``resume``.
-        resume: go on where the run stopped, to the same weights, to the bit on one machine; by the recipe that it was
+        resume: go on where the run stopped, in time or interrupted (after a ``kill -9`` at the end of the last epoch),
+            to the same weights, to the bit on one machine; by the recipe that it was
             begun with, to the end of this one if that is later.
         max_time: stop after so many seconds, at the end of a step, and validate; ``resume`` goes on. In the middle of
             an epoch that is one validation more, whose model may be the best, and TUSK names its prototypes, which it
@@ -73,6 +74,7 @@ def train(
 
     Raises:
         BoxlessError: the recipe, the data or the directory are not usable.
+        KeyboardInterrupt: Ctrl-C, or SIGTERM, after the step that it fell into has been saved.
     """
     recipe = recipe_from(asdict(recipe), "The recipe") if isinstance(recipe, Recipe) else read_recipe(recipe)
     out = Path(out)
@@ -116,9 +118,14 @@ def train_and_keep_data(
         state = read_checkpoint(checkpoint)
         check_fits(state, module, checkpoint)
         done = Done.of(state)
+    elif resume:
+        logging.getLogger("boxless").warning("%s was left before anything was saved: it begins at its first step.", run)
+    interrupts = StopWhenInterrupted(told=progress and not is_other_rank())
     with _quiet():
-        trainer = _trainer(recipe, run, done, max_time, devices, progress)
+        trainer = _trainer(recipe, run, done, [interrupts, *_ending(max_time)], devices, progress)
         trainer.fit(module, data.training(trainer), data.validation(trainer), ckpt_path=checkpoint)
+    if interrupts.interrupted:
+        raise KeyboardInterrupt
     detector = load(run)
     if trainer.is_global_zero and detector.learns_from_counts:
         calibrate(detector.to(trainer.strategy.root_device), data.validation_source, progress)
@@ -253,15 +260,17 @@ def _begin(run: Path, recipe: Recipe) -> None:
     write_recipe(run / RECIPE_FILE, recipe)
 
 
-def _trainer(recipe: Recipe, run: Path, done: Done, max_time: float | None, devices: int, progress: bool) -> L.Trainer:
+def _ending(max_time: float | None) -> list[Callback]:
+    return [] if max_time is None else [StopInTime(max_time)]
+
+
+def _trainer(recipe: Recipe, run: Path, done: Done, ends: list[Callback], devices: int, progress: bool) -> L.Trainer:
     settings = recipe.run
     device = fastest_device()
     bf16 = settings.precision == "auto" and has_bf16(device)
-    callbacks: list[Callback] = [*checkpoint_callbacks(run), KeepRecord(run), SaveBadBatch(run)]
+    callbacks: list[Callback] = [*checkpoint_callbacks(run), KeepRecord(run), SaveBadBatch(run), *ends]
     if progress:
         callbacks.append(TrainingProgress(settings.epochs, settings.steps_per_epoch))
-    if max_time is not None:
-        callbacks.append(StopInTime(max_time))
     return L.Trainer(
         accelerator=device,
         devices=devices,
