@@ -134,6 +134,8 @@ def test_iteration_gives_each_instance_in_turn(two: Instances) -> None:
 def test_above_keeps_the_score_itself(two: Instances) -> None:
     assert two.above(0.75).scores.tolist() == [0.75]
     assert len(two.above(0.76)) == 0
+    with pytest.raises(BoxlessError, match=r"score is a number in .*, not 'auto'"):
+        two.above("auto")  # type: ignore[arg-type]
 
 
 def test_of_class_takes_an_id_or_a_name(two: Instances) -> None:

@@ -90,3 +90,8 @@ def test_a_file_of_a_run_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "best.ckpt").write_text("")
     with pytest.raises(BoxlessError, match=r"best\.ckpt is a file; give the folder"):
         load(tmp_path / "best.ckpt")
+
+
+def test_what_is_no_name_is_told() -> None:
+    with pytest.raises(BoxlessError, match="or the name of a shipped model, not None"):
+        load(None)  # type: ignore[arg-type]

@@ -113,7 +113,13 @@ class Instances:
         return f"Instances({len(self)}{' of ' if counts else ''}{counts})"
 
     def above(self, score: float) -> Instances:
-        """The instances whose score is at least ``score``, in their order."""
+        """The instances whose score is at least ``score``, in their order.
+
+        Raises:
+            BoxlessError: it is no number.
+        """
+        if not isinstance(score, int | float | np.number):
+            raise BoxlessError(f"score is a number in [0, 1], not {score!r}; only detect knows the model's own.")
         return self[self.scores >= score]
 
     def of_class(self, label: int | str) -> Instances:

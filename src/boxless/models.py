@@ -1,5 +1,6 @@
 """Load a model: from a run, from a model directory, or one that ships with the package."""
 
+from os import PathLike
 from pathlib import Path
 
 from boxless.engine.recipe import RECIPE_FILE
@@ -24,6 +25,8 @@ def load(model: str | Path) -> Detector:
     Raises:
         BoxlessError: there is none, or its files are broken.
     """
+    if not isinstance(model, str | PathLike):
+        raise BoxlessError(f"model is a directory, or the name of a shipped model, not {model!r}.")
     directory = Path(model)
     if directory.is_file():
         raise BoxlessError(f"{model} is a file; give the folder that it lies in, which is the run or the model.")

@@ -83,6 +83,15 @@ def test_a_picture_of_each_image(scenes_run: Path, folder: Path, tmp_path: Path)
         assert picture.size == (480, 480)
 
 
+def test_a_file_in_place_of_the_folder_for_pictures_is_told_before_detecting(
+    scenes_run: Path, folder: Path, tmp_path: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "_detect", None)
+    (tmp_path / "seen").write_text("")
+    told = fails("detect", str(scenes_run), str(folder), "--pictures", str(tmp_path / "seen"))
+    assert "seen is a file, where a folder is needed" in told
+
+
 def test_a_format_that_is_not_known_is_told_before_detecting(
     scenes_run: Path, folder: Path, fails: Callable[..., str]
 ) -> None:

@@ -79,6 +79,15 @@ def test_landmarks_need_images_to_test_them_on(scenes_run: Path, fails: Callable
     assert "--data FOLDER" in fails("evaluate", str(scenes_run), "--landmarks", "faces/train")
 
 
+def test_a_file_in_place_of_the_folder_for_the_report_is_told_before_detecting(
+    scenes_run: Path, tmp_path: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxless.models.load", None)
+    (tmp_path / "report").write_text("")
+    told = fails("evaluate", str(scenes_run), "--out", str(tmp_path / "report"))
+    assert "report is a file, where a folder is needed" in told
+
+
 def test_a_file_in_place_of_its_folder_is_named(scenes_run: Path, tmp_path: Path, fails: Callable[..., str]) -> None:
     (tmp_path / "coco.json").write_text("{}")
     assert "give the folder that it lies in" in fails(

@@ -186,6 +186,12 @@ def test_a_measure_of_nothing_survives_the_file(tmp_path: Path) -> None:
     assert replace(again, metrics={}) == replace(result_of("x"), metrics={})
 
 
+def test_a_readme_that_is_no_text_is_named(tmp_path: Path, fails: Callable[..., str]) -> None:
+    (tmp_path / "README.md").write_bytes(b"caf\xe9")
+    told = fails("reproduce", "--readme", str(tmp_path / "README.md"), "--results", str(tmp_path))
+    assert "README.md is no UTF-8 (byte 3); check the name behind --readme." in told
+
+
 def test_the_readme_gets_the_tables_between_its_markers(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")

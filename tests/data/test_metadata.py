@@ -58,8 +58,10 @@ class TestGoodTables:
             b'"file_name","labels"\n"a.png","3 3"',
             b"\n\nfile_name, labels\n\n  a.png , 3 3 \n\n",
             b"labels,split,file_name\n3 3,train,./sub/../a.png\n",
+            b"\xef\xbb\xbffile_name;labels\r\na.png;3 3\r\n",
+            b"file_name\tlabels\na.png\t3 3\n",
         ],
-        ids="bom crlf cr quoted blanks columns".split(),  # noqa: SIM905
+        ids="bom crlf cr quoted blanks columns semicolons tabs".split(),  # noqa: SIM905
     )
     def test_forms_of_the_same_table(self, folder: Path, text: bytes) -> None:
         assert read(folder, text) == {"a.png": {"3": 2}}
@@ -74,7 +76,18 @@ class TestGoodTables:
 class TestBadRows:
     def test_unknown_class(self, folder: Path) -> None:
         found = problems(folder, "file_name,labels\na.png,cat\nb.png,cat dgo:2\n", ["cat", "dog"])
-        assert found == ["line 3: unknown class dgo (known: cat dog)"]
+        assert found == ["line 3: unknown class dgo (known: cat, dog)"]
+
+    def test_a_class_of_many_objects_is_named_once_in_a_row(self, folder: Path) -> None:
+        found = problems(folder, "file_name,labels\na.png,cat\nb.png,dgo dgo dgo\n", ["cat"])
+        assert found == ["line 3: unknown class dgo (known: cat)"]
+
+    def test_a_table_without_any_known_class_is_told_in_one_sentence(self, folder: Path) -> None:
+        with pytest.raises(BoxlessError) as told:
+            read(folder, "file_name,labels\na.png,cat cat\nb.png,dog\n", [str(digit) for digit in range(30)])
+        sentence = str(told.value)
+        assert "names cat, dog, and none of the classes that are known: 0, 1, " in sentence
+        assert sentence.endswith("19 and 10 more; it is of other data.")
 
     def test_missing_file(self, folder: Path) -> None:
         assert problems(folder, "file_name,labels\na.png,1\nz.png,1\n") == ["line 3: there is no file z.png"]
@@ -152,7 +165,7 @@ class TestBadRows:
 
 class TestNoTable:
     @pytest.mark.parametrize(
-        "text", ["", "a.png,1\n", "file_name;labels\na.png;1\n", "file_name,labels,labels\na.png,1,1\n"]
+        "text", ["", "a.png,1\n", "file_name|labels\na.png|1\n", "file_name,labels,labels\na.png,1,1\n"]
     )
     def test_wrong_head(self, folder: Path, text: str) -> None:
         with pytest.raises(BoxlessError, match="file_name and labels are needed"):

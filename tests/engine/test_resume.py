@@ -193,3 +193,9 @@ def test_a_run_that_was_left_before_anything_was_saved_says_that_it_begins(
     (tmp_path / "last.ckpt").unlink()
     train(tiny_recipe(steps=2), tmp_path, resume=True, progress=False)
     assert caplog.messages == [f"{tmp_path} was left before anything was saved: it begins at its first step."]
+
+
+def test_a_length_of_time_that_is_no_number_leaves_no_run_in_the_way(tmp_path: Path) -> None:
+    with pytest.raises(BoxlessError, match="max_time is a number of seconds, as 1800, not '60s'"):
+        train(tiny_recipe(steps=2), tmp_path / "run", max_time="60s", progress=False)  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()

@@ -184,6 +184,8 @@ def test_a_batch_as_one_tensor_is_refused_with_what_to_do() -> None:
     ("given", "message"),
     [
         ({"k": 0}, "k is the number of instances to return, at least 1, not 0"),
+        ({"k": True}, "k is the number of instances to return, at least 1, not True"),
+        ({"k": "4"}, "k is the number of instances to return, at least 1, not '4'"),
         ({"k": 2.5}, r"k is the number of instances to return, at least 1, not 2\.5"),
         ({"threshold": 1.5}, r"threshold is a score in \[0, 1\] or \"auto\", not 1.5"),
         ({"threshold": -0.1}, "threshold is a score"),

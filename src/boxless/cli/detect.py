@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(parser, arguments)
     options["threshold"] = threshold_of(options["threshold"])
 
-    from boxless.data.files import check_writable
+    from boxless.data.files import check_folder, check_writable
     from boxless.data.images import list_images
     from boxless.exits import format_of, write
     from boxless.hardware import fastest_device
@@ -57,6 +57,8 @@ def run(arguments: Sequence[str]) -> int:
         raise BoxlessError(f"{options['out']} is one of the images; give another file by --out.")
     if options["out"] is not None:
         check_writable(Path(options["out"]))
+    if options["pictures"] is not None:
+        check_folder(Path(options["pictures"]))
     detector = load(options["model"]).to(fastest_device())
     if options["k"] is None and options["threshold"] is None and detector.calibrated_threshold is not None:
         remark("the highest peaks of each image, as many as the model looks for; --threshold auto counts what is there")

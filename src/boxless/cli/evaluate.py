@@ -33,17 +33,18 @@ def run(arguments: Sequence[str]) -> int:
         raise BoxlessError(f"--images is at least 1, not {options['images']}.")
     if options["landmarks"] is not None and options["data"] is None:
         raise BoxlessError("--landmarks needs images to test them on, by --data FOLDER.")
-    if options["data"] is not None and Path(options["data"]).is_file():
-        raise BoxlessError(f"{options['data']} is a file; give the folder that it lies in by --data.")
     model, k, threshold = options["model"], number_of(options["k"]), threshold_of(options["threshold"])
 
     from boxless.cli.telling import tell
+    from boxless.data.files import check_folder
     from boxless.engine.evaluation import evaluate
     from boxless.hardware import fastest_device
     from boxless.methods.tusk.landmarks import evaluate_landmarks
     from boxless.methods.tusk.model import Tusk
     from boxless.models import load
 
+    out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
+    check_folder(out)
     detector = load(model).to(fastest_device())
     if options["landmarks"] is not None and not isinstance(detector, Tusk):
         raise BoxlessError(f"Landmarks are regressed from the keypoints of tusk, not from those of {detector.method}.")
@@ -53,7 +54,6 @@ def run(arguments: Sequence[str]) -> int:
     landmarks = None
     if options["landmarks"] is not None:
         landmarks = evaluate_landmarks(detector, options["landmarks"], options["data"])
-    out = Path(options["out"] or (model if Path(model).is_dir() else RUNS / model))
     tell(found, detector, data, model, out / "report.html", recipe, landmarks, asked_for(k, threshold))
     return 0
 

@@ -180,6 +180,8 @@ def _write_readme(path: Path, directory: Path) -> None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise BoxlessError(f"There is no file {path}; check the name behind --readme.") from error
+    except UnicodeDecodeError as error:
+        raise BoxlessError(f"{path} is no UTF-8 (byte {error.start}); check the name behind --readme.") from error
     tables = [(table, table.rows, _results(table.rows, directory)) for table in TABLES.values()]
     write_atomically(path, with_tables(text, tables, str(path)))
     remark(f"wrote the results into {path}")

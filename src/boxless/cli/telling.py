@@ -46,7 +46,7 @@ def tell(
     leave_report(evaluation, detector, title, model, path, recipe, against, pictures)
     speed = evaluation.images / max(evaluation.seconds, 1e-9)
     passed_over = f", {len(problems):,} passed over" if problems else ""
-    remark(f"{evaluation.images:,} images{passed_over}, {speed:,.0f} a second; report: {path}")
+    remark(f"{evaluation.images:,} images{passed_over}, found in {speed:,.0f} a second; report: {path}")
 
 
 def leave_report(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from boxless.errors import BoxlessError
+
 
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write ``data`` to ``path`` so that a kill or a full disk leaves the old file or the new one, never a part.
@@ -46,6 +48,24 @@ def check_writable(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def check_folder(path: Path) -> None:
+    """Make a folder, and try it: before the work whose results are to lie there.
+
+    Raises:
+        BoxlessError: it is a file.
+        OSError: nothing can be written there, with ``path`` as its filename.
+    """
+    if path.is_file():
+        raise BoxlessError(f"{path} is a file, where a folder is needed; give another name.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path):
             pass
     except OSError as error:
         error.filename = str(path)

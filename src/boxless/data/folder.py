@@ -86,6 +86,8 @@ def read_folder(
             all named at once.
     """
     root = Path(path)
+    if root.is_file():
+        raise BoxlessError(f"{root} is a file; give the folder that it lies in.")
     if not root.is_dir():
         raise BoxlessError(f"There is no folder {root}; check the name.")
     table = root / METADATA_FILE

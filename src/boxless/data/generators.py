@@ -14,6 +14,7 @@ from boxless.data.scenes import LAYOUTS, Layout, SceneGenerator
 from boxless.data.shape_scenes import ShapeLayout, ShapeSceneGenerator
 from boxless.data.single_glyphs import SingleGenerator, SingleLayout
 from boxless.data.varying_scenes import VaryingLayout, VaryingSceneGenerator
+from boxless.errors import BoxlessError
 
 AnyLayout = Layout | ScaledLayout | VaryingLayout | SingleLayout | GaborNoise | ShapeLayout | HouseNumberLayout
 
@@ -30,6 +31,17 @@ SCENES: dict[str, AnyLayout] = {
     "sprites": ShapeLayout("sprites", counts=(1, 2, 3, 4, 5, 6), side=64),
     "svhn": HouseNumberLayout(),
 }
+
+
+def layout_named(name: str) -> AnyLayout:
+    """The layout of that name.
+
+    Raises:
+        BoxlessError: there is none.
+    """
+    if name not in SCENES:
+        raise BoxlessError(f"There is no layout {name!r}; there are {', '.join(SCENES)}.")
+    return SCENES[name]
 
 
 class Generator(Protocol):

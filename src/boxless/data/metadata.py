@@ -1,6 +1,7 @@
 """A user's ``metadata.csv``: which labels each image has.
 
-The table has the columns ``file_name``, relative to the table's folder, and ``labels``; others are passed over.
+The table has the columns ``file_name``, relative to the table's folder, and ``labels``; others are passed over. Where
+its first line has no comma, semicolons or tabs may separate the columns, as spreadsheets of many countries write them.
 Labels are class names separated by blanks, "3 3 7", or with counts, "cell:12 debris:3"; empty for none. A class whose
 name has blanks, of a model or of the COCO file beside the table, is written with underscores: red_cell.
 """
@@ -9,7 +10,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from boxless.errors import BoxlessError
 METADATA_FILE = "metadata.csv"
 MOST_IN_AN_IMAGE = 100_000
 """More objects in one image are a slip of the pen."""
+MOST_NAMES = 20  # of classes in a sentence
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,15 @@ def read_metadata(path: Path, class_names: Sequence[str] | None) -> list[Row]:
         )
     rows: list[Row] = []
     first_lines: dict[Path, int] = {}
+    known, unknown = False, dict[str, None]()
     for line, cells in records:
         if len(cells) != len(header):
             problems[line] = f"{_columns(len(cells))}, where the head has {len(header)} (quote names with commas)"
             continue
         record = dict(zip(header, cells, strict=True))
-        counts, reasons = _counts(record["labels"], class_names)
+        counts, reasons, others = _counts(record["labels"], class_names)
+        known |= bool(counts)
+        unknown |= dict.fromkeys(others)
         try:
             image = file_below(path.parent, record["file_name"].strip())
             if image in first_lines:
@@ -72,7 +77,12 @@ def read_metadata(path: Path, class_names: Sequence[str] | None) -> list[Row]:
         except ValueError as error:
             reasons.insert(0, str(error))
         if reasons:
-            problems[line] = "; ".join(reasons)
+            problems[line] = "; ".join(dict.fromkeys(reasons))
+    if unknown and not known:
+        raise BoxlessError(
+            f"{path} names {_some(unknown)}, and none of the classes that are known: {_some(class_names or ())}; it is "
+            "of other data."
+        )
     if problems:
         raise bad_rows(path, [f"line {line}: {problems[line]}" for line in sorted(problems)])
     if not rows:
@@ -88,7 +98,9 @@ def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]], dict[i
         raise BoxlessError(f"{path} is not UTF-8 (byte {error.start}); save it as CSV UTF-8.") from error
     except OSError as error:
         raise BoxlessError(f"{path} cannot be read ({error.strerror}); check the name and the rights.") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    head = text.partition("\n")[0]
+    mark = "," if "," in head else next((mark for mark in ";\t" if mark in head), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
     records: list[tuple[int, list[str]]] = []
     line = 1
     try:
@@ -109,10 +121,15 @@ def _columns(count: int) -> str:
     return f"{count} column{'' if count == 1 else 's'}"
 
 
-def _counts(labels: str, class_names: Sequence[str] | None) -> tuple[Counter[str], list[str]]:
-    """Counts by class name, and what is wrong with them."""
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+
+
+def _counts(labels: str, class_names: Sequence[str] | None) -> tuple[Counter[str], list[str], list[str]]:
+    """Counts by class name, what is wrong with them, and the names that are not known."""
     counts: Counter[str] = Counter()
-    reasons = []
+    reasons, unknown = [], []
     joined = {name.replace(" ", "_"): name for name in class_names or () if " " in name}
     for token in labels.split():
         name, colon, number = token.rpartition(":")
@@ -127,9 +144,10 @@ def _counts(labels: str, class_names: Sequence[str] | None) -> tuple[Counter[str
         elif re.search("[,;]", name) and (class_names is None or name not in class_names):
             reasons.append(f"{token} is not a class name: labels are separated by blanks alone, as in red red blue")
         elif class_names is not None and name not in class_names:
-            reasons.append(f"unknown class {name} (known: {' '.join(class_names)})")
+            unknown.append(name)
+            reasons.append(f"unknown class {name} (known: {_some(class_names)})")
         elif counts.total() + int(number) > MOST_IN_AN_IMAGE:
             reasons.append(f"more than {MOST_IN_AN_IMAGE} objects, with {token}")
         else:
             counts[name] += int(number)
-    return counts, reasons
+    return counts, reasons, unknown

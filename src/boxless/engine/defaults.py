@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from boxless.data.folder import Folder, read_folder
-from boxless.data.generators import SCENES
+from boxless.data.generators import layout_named
 from boxless.data.house_numbers import HouseNumberLayout
 from boxless.data.images import UnreadableImage, read_image
 from boxless.data.shape_scenes import ShapeLayout
@@ -57,8 +57,8 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
         The recipe, and what was chosen in words.
 
     Raises:
-        BoxlessError: a setting is wrong, the folder cannot be used or names no object, or ``object_size`` is missing:
-            counts do not tell it, and boxes are not looked at.
+        BoxlessError: a setting is wrong, there is no such layout of scenes, the folder cannot be used or names no
+            object, or ``object_size`` is missing: counts do not tell it, and boxes are not looked at.
     """
     given = recipe.model
     kind = settings_types(recipe.method)[0]
@@ -66,8 +66,8 @@ def completed(recipe: Recipe) -> tuple[Recipe, list[str]]:
     from_plain(kind, given | {"class_names": ["any"]}, "model")
     needs_labels = any(field.name == "class_names" and field.default is MISSING for field in fields(kind))
     if recipe.data.folder is None:
-        layout = SCENES.get(recipe.data.layout)
-        choices = _by_counts(recipe.data.counts or (layout.counts if layout else ()), given.get("instances"))
+        layout = layout_named(recipe.data.layout)
+        choices = _by_counts(recipe.data.counts or layout.counts, given.get("instances"))
         if isinstance(layout, ShapeLayout | HouseNumberLayout):
             choices.append(({"channels": layout.channels}, "scenes in colour"))
     else:

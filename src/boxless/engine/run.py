@@ -76,6 +76,8 @@ def train(
         BoxlessError: the recipe, the data or the directory are not usable.
         KeyboardInterrupt: Ctrl-C, or SIGTERM, after the step that it fell into has been saved.
     """
+    if max_time is not None and not isinstance(max_time, int | float):
+        raise BoxlessError(f"max_time is a number of seconds, as 1800, not {max_time!r}.")
     recipe = recipe_from(asdict(recipe), "The recipe") if isinstance(recipe, Recipe) else read_recipe(recipe)
     out = Path(out)
     if resume and (out / RECIPE_FILE).is_file():

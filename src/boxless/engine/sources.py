@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from boxless.data.batch import Batch
 from boxless.data.folder import Folder, LabelledImage, check_images, read_folder, split
-from boxless.data.generators import SCENES, AnyLayout, Generator, generator_of
+from boxless.data.generators import AnyLayout, Generator, generator_of, layout_named
 from boxless.data.glyphs import Glyphs, load_glyphs
 from boxless.data.images import to_tensor
 from boxless.data.resize import centers_to_fitted, fit, fitted_size, pad_batch, sizes_to_fitted
@@ -339,9 +339,7 @@ def scenes_of_test_glyphs(data: DataConfig, size: int, seed: int = 0) -> Scenes:
 
 
 def _layout(data: DataConfig) -> AnyLayout:
-    if data.layout not in SCENES:
-        raise BoxlessError(f"There is no layout {data.layout!r}; there are {', '.join(SCENES)}.")
-    layout = SCENES[data.layout]
+    layout = layout_named(data.layout)
     return layout if data.counts is None else replace(layout, counts=data.counts)
 
 

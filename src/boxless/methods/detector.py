@@ -178,8 +178,8 @@ class Detector(nn.Module):
             BoxlessError: an image cannot be read, ``k``, ``threshold`` or ``batch_size`` is out of range, or the model
                 has no threshold of its own.
         """
-        if k is not None and (not isinstance(k, Integral) or k < 1):
-            raise BoxlessError(f"k is the number of instances to return, at least 1, not {k}.")
+        if k is not None and (not isinstance(k, Integral) or isinstance(k, bool) or k < 1):
+            raise BoxlessError(f"k is the number of instances to return, at least 1, not {k!r}.")
         least = self._score_of(threshold)
         if batch_size < 1:
             raise BoxlessError(f"batch_size is a number of images, at least 1, not {batch_size}.")
@@ -196,7 +196,7 @@ class Detector(nn.Module):
                 )
             return self.calibrated_threshold
         if threshold is not None and (isinstance(threshold, str) or not 0 <= threshold <= 1):
-            raise BoxlessError(f'threshold is a score in [0, 1] or "auto", not {threshold}.')
+            raise BoxlessError(f'threshold is a score in [0, 1] or "auto", not {threshold!r}.')
         return threshold
 
     def _detect_all(
