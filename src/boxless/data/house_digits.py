@@ -30,6 +30,7 @@ HELD_OUT = 12  # of so many photographs one is for validation, and one for tests
 NEIGHBOURS = 32  # digits of the most similar style
 WALL = 64  # side of a piece of wall in pixels
 LEAST_WALL = 10  # the same in its photograph
+NEARLY = 0.15  # of the way between ground and ink
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class HouseDigits:
         images: (N, 3, 32, 32) uint8.
         labels: (N,) int64, 0 to 9.
         grounds: (N, 3) float32 in [0, 1], the colour on which each is written.
+        inks: (N, 3) float32 in [0, 1], the colour of which it is.
+        strokes: (N, 1, 32, 32) uint8, how much of each pixel is ink.
         similar: (N, S) int64, the digits of the most similar style, itself among them.
         walls: (W, 3, 64, 64) uint8, what is beside numbers.
         class_names: the name of each label.
@@ -48,6 +51,8 @@ class HouseDigits:
     images: Tensor
     labels: Tensor
     grounds: Tensor
+    inks: Tensor
+    strokes: Tensor
     similar: Tensor
     walls: Tensor
     class_names: tuple[str, ...] = DIGIT_NAMES
@@ -77,22 +82,23 @@ def _load(root: Path, part: Part) -> HouseDigits:
     if not walls or not chosen.any():
         raise BoxlessError(f"{root} has no digit or no wall for the part {part}, by far too few; copy the set again.")
     images = torch.from_numpy(digits.images[chosen]).permute(0, 3, 1, 2).contiguous()
-    grounds, styles = styles_of(images)
-    labels = torch.from_numpy(digits.labels[chosen])
-    return HouseDigits(images, labels, grounds, most_similar(styles), torch.stack(walls))
+    styles = styles_of(images)
+    grounds, inks = styles[:, :3], styles[:, 3:6]
+    labels, strokes = torch.from_numpy(digits.labels[chosen]), strokes_of(images, grounds, inks)
+    return HouseDigits(images, labels, grounds, inks, strokes, most_similar(styles), torch.stack(walls))
 
 
 def _part_of(number: int) -> Part:
     return {0: "validation", 1: "test"}.get(int(number) % HELD_OUT, "train")  # type: ignore[return-value]
 
 
-def styles_of(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The colour that digits (N, 3, 32, 32) uint8 are written on, and their style: that, the ink's, and the sharpness.
+def styles_of(images: Tensor) -> Tensor:
+    """The style of digits (N, 3, 32, 32) uint8: the colour that they are written on, the ink's, and the sharpness.
 
     The ground is the median of the upper and lower edge; ink is what differs most from it in the middle.
 
     Returns:
-        (N, 3) in [0, 1], and (N, 7).
+        (N, 7), colours in [0, 1].
     """
     pixels = images.float() / 255
     edges = torch.cat((pixels[:, :, :3, 6:26], pixels[:, :, -3:, 6:26]), dim=2)
@@ -101,7 +107,21 @@ def styles_of(images: Tensor) -> tuple[Tensor, Tensor]:
     unlike = (middle - grounds[:, :, None, None]).square().sum(1, keepdim=True).square()
     ink = (middle * unlike).sum((2, 3)) / unlike.sum((2, 3)).clamp_min(1e-9)
     sharpness = 4 * middle.diff(dim=3).abs().mean((1, 2, 3))
-    return grounds, torch.cat((grounds, ink, sharpness.unsqueeze(1)), dim=1)
+    return torch.cat((grounds, ink, sharpness.unsqueeze(1)), dim=1)
+
+
+def strokes_of(images: Tensor, grounds: Tensor, inks: Tensor) -> Tensor:
+    """How far each pixel of digits (N, 3, 32, 32) uint8 is on the way from the ground (N, 3) to the ink (N, 3).
+
+    What is nearly the one or the other counts as it: the ground is not quite even, nor is the ink.
+
+    Returns:
+        (N, 1, 32, 32) uint8, 255 for ink.
+    """
+    way = (inks - grounds)[:, :, None, None]
+    shares = ((images.float() / 255 - grounds[:, :, None, None]) * way).sum(1, keepdim=True)
+    shares = shares / way.square().sum(1, keepdim=True).clamp_min(1e-3)
+    return (((shares - NEARLY) / (1 - 2 * NEARLY)).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def most_similar(styles: Tensor, rows: int = 1024) -> Tensor:

@@ -1,7 +1,8 @@
 """House numbers composed of real digits on real walls, as square crops of 64×64 (MCMIL, section 5.3).
 
-Digits of one style stand side by side on a line that is mostly nearly level. Each shows the middle of its crop, which
-fades into its neighbours and into the wall.
+Digits of one style stand side by side on a line that is mostly nearly level. In some numbers each shows the middle of
+its crop, which fades into its neighbours and into the wall; in others its strokes alone are painted onto the wall, all
+in the ink of the first, so that no edge tells where a crop ends.
 
 Conventions
     Places are (x, y) in pixels, x right, y down, the centre of the top-left pixel at (0, 0). The digits of a number are
@@ -22,6 +23,7 @@ ASPECT, ASPECT_OF_ONE = 0.51, 0.38  # width over height, the medians of SVHN's t
 SLOPE = 0.13  # standard deviation of the line's
 STACKED = 0.03  # share of numbers that are written from top to bottom
 FADE = 3.0  # pixels of a digit's crop over which its sides fade
+PAINTED = 0.5  # share of numbers of which the strokes alone are shown
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class HouseNumberGenerator:
     ) -> Tensor:
         """Digits over the wall: (B, 3, side, side), rounded to 8 bits."""
         grounds, tile = self.digits.grounds, self.digits.images.shape[-1]
+        painted = self._by_strokes(indices)
         own = (
             self.digits.images[chosen].float() / 255 + (grounds[first].unsqueeze(1) - grounds[chosen])[..., None, None]
         )
@@ -110,22 +113,33 @@ class HouseNumberGenerator:
         sides = ((aspects.unsqueeze(-1) * tile / 2 - away) / FADE + 0.5).clamp(0, 1)  # (B, K, T)
         ends = ((tile / 2 - away) / 2).clamp(0, 1)
         cover = (sides.unsqueeze(-2) * ends.unsqueeze(-1) * present[..., None, None]).float().unsqueeze(2)
-        layers = torch.cat((own.clamp(0, 1) * cover, cover), dim=2)  # (B, K, 4, T, T)
+        of_strokes = painted.view(-1, 1, 1, 1, 1)
+        own = torch.where(of_strokes, self.digits.inks[first][:, None, :, None, None], own.clamp(0, 1))
+        cover = torch.where(of_strokes, cover * self.digits.strokes[chosen] / 255, cover)
+        layers = torch.cat((own * cover, cover), dim=2)  # (B, K, 4, T, T)
         crop_sizes = torch.stack((sizes[..., 0] / aspects, sizes[..., 1]), dim=-1)
         columns, rows = resizing(centers, crop_sizes / tile, tile, self.layout.side).float().unsqueeze(3).unbind(2)
-        painted = (rows.transpose(-1, -2) @ layers @ columns).sum(1)
-        cover = painted[:, 3:]
-        image = (painted[:, :3] + (1 - cover).clamp_min(0) * self._walls(indices, first)) / cover.clamp_min(1)
+        laid = (rows.transpose(-1, -2) @ layers @ columns).sum(1)
+        cover, walls = laid[:, 3:], self._walls(indices, first, painted)
+        image = (laid[:, :3] + (1 - cover).clamp_min(0) * walls) / cover.clamp_min(1)
         return (self._lit(indices, image) * 255).round() / 255
 
-    def _walls(self, indices: Tensor, first: Tensor) -> Tensor:
-        """(B, 3, side, side): a piece of wall as it is, or fainter and in the colour that the digits are written on."""
+    def _by_strokes(self, indices: Tensor) -> Tensor:
+        """(B,) bool: the numbers of which the strokes alone are shown."""
+        return uniforms((*self.key, 5), indices, 1)[:, 0] < PAINTED
+
+    def _walls(self, indices: Tensor, first: Tensor, painted: Tensor) -> Tensor:
+        """(B, 3, side, side): a piece of wall as it is, or fainter and in the colour that the digits are written on.
+
+        Numbers that are painted onto it, (B,) bool, are on walls of that colour, where their ink can be seen.
+        """
         draws = uniforms((*self.key, 3), indices, 4)
         walls = self.digits.walls[(draws[:, 0] * len(self.digits.walls)).long()].float() / 255
         walls = torch.where((draws[:, 1] < 0.5).view(-1, 1, 1, 1), walls, walls.flip(3))
         mean = walls.mean((2, 3), keepdim=True)
         faint = self.digits.grounds[first][..., None, None] + draws[:, 2].view(-1, 1, 1, 1) * (walls - mean)
-        return torch.where((draws[:, 3] < 0.25).view(-1, 1, 1, 1), walls, faint.clamp(0, 1)).float()
+        as_it_is = (draws[:, 3] < 0.25) & ~painted
+        return torch.where(as_it_is.view(-1, 1, 1, 1), walls, faint.clamp(0, 1)).float()
 
     def _lit(self, indices: Tensor, images: Tensor) -> Tensor:
         """Other light: contrast, brightness and tint."""
