@@ -183,6 +183,16 @@ class TestNoData:
         with pytest.raises(BoxlessError, match="There is no folder"):
             read_folder(tmp_path / "gone")
 
+    def test_a_file_in_place_of_its_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "metadata.csv").write_text("file_name,labels\n")
+        with pytest.raises(BoxlessError, match=r"metadata\.csv is a file; give the folder that it lies in\."):
+            read_folder(tmp_path / "metadata.csv")
+
+    def test_a_table_whose_name_has_capitals(self, tmp_path: Path) -> None:
+        (tmp_path / "Metadata.CSV").write_text("file_name,labels\n")
+        with pytest.raises(BoxlessError, match=r"Metadata\.CSV is to be called metadata\.csv, in small letters"):
+            read_folder(tmp_path)
+
     def test_folder_without_labels(self, tmp_path: Path) -> None:
         image(tmp_path / "a.png")
         with pytest.raises(BoxlessError, match=r"neither metadata\.csv .* nor a COCO file"):

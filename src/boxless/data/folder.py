@@ -101,6 +101,9 @@ def read_folder(
                 f"{found[0]} is what a model found, no truth to learn from; correct it and take its info.description "
                 "away, or add metadata.csv."
             )
+        for path in root.iterdir():
+            if path.name.lower() == METADATA_FILE:
+                raise BoxlessError(f"{path} is to be called {METADATA_FILE}, in small letters; rename it.")
         deeper = " or ".join(str(path.parent) for path in sorted(root.glob(f"*/{METADATA_FILE}")))
         advice = f"did you mean {deeper}?" if deeper else "add one."
         raise BoxlessError(f"{root} has neither metadata.csv (columns file_name and labels) nor a COCO file; {advice}")
