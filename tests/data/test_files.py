@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from boxless.data.files import check_writable, naming, write_atomically
+from boxless.data.files import check_folder, check_writable, naming, write_atomically
+from boxless.errors import BoxlessError
 
 FULL = """
 import resource, signal, sys
@@ -80,3 +81,13 @@ def test_no_error_tells_the_name_of_a_temporary_file(tmp_path: Path) -> None:
 def test_a_folder_is_made_and_tried_before_the_work(tmp_path: Path) -> None:
     check_writable(tmp_path / "new" / "found.json")
     assert os.listdir(tmp_path / "new") == []
+
+
+def test_a_folder_to_come_is_tried_and_not_made(tmp_path: Path) -> None:
+    check_folder(tmp_path)
+    check_folder(tmp_path / "new" / "deeper")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "seen"):
+        with pytest.raises(BoxlessError, match="file is a file, where a folder is needed; give another name"):
+            check_folder(path)

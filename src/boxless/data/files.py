@@ -55,17 +55,17 @@ def check_writable(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Make a folder, and try it: before the work whose results are to lie there.
+    """That a folder is there or can be made, and written to; none is made yet. Before the work that is to lie there.
 
     Raises:
-        BoxlessError: it is a file.
+        BoxlessError: it, or what it is to lie in, is a file.
         OSError: nothing can be written there, with ``path`` as its filename.
     """
-    if path.is_file():
-        raise BoxlessError(f"{path} is a file, where a folder is needed; give another name.")
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise BoxlessError(f"{nearest} is a file, where a folder is needed; give another name.")
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path):
+        with tempfile.NamedTemporaryFile(dir=nearest):
             pass
     except OSError as error:
         error.filename = str(path)
